@@ -6,7 +6,7 @@
       ServerError               3    the server cannot be reached, or refuses us
         HostKeyChanged          3    the server's host key is not the one known for it
         LoginRefused            3    the server is there, and does not let this user in
-      LockHeld                  4    another deploy of the project, or setup of the server, is running
+      LockTaken                  4    another deploy of the project, or setup of the server, is running
       Interrupted             130    Ctrl-C or SIGTERM
       EngineError               1    an engine answered with an error (status, its own words)
         EngineUnavailable       1    no engine answers (3 where it is a server's)
@@ -126,7 +126,7 @@ class LoginRefused(ServerError):
     """The server rejects this user with every key that was offered."""
 
 
-class LockHeld(FtlError):
+class LockTaken(FtlError):
     """Another deploy of the same project, or another setup, is running on the server."""
 
     exit_code = 4

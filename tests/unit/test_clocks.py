@@ -145,7 +145,7 @@ def test_a_change_without_a_plan() -> None:
 
     async def work() -> float:
         engine, machine = FakeEngine(images=["web"], info=AHEAD), FakeMachine()
-        machine.answer("ftl-deploy-lock hold", answer=CommandOutput(stdout=b"mine\n", stays=True))
+        machine.answer("ftl-deploy-lock take", answer=CommandOutput(stdout=b"mine\n", stays=True))
         await ensure_store(engine, "web")
         session = Session("server", machine, engine, AHEAD)
         async with locked(

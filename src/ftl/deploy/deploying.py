@@ -56,7 +56,7 @@ async def deploy(
         UsageError: A service that the project does not have; no built image and `request.build` is false.
         ConfigError: A certificate or key that cannot be read, or cannot serve the routes.
         Unhealthy: A container of the new release, or the server took the release back while it watched it.
-        ServerError, LockHeld, BuildFailed, TransferFailed, HookFailed, EngineError.
+        ServerError, LockTaken, BuildFailed, TransferFailed, HookFailed, EngineError.
     """
 
     def refuse(observed: Observed) -> None:

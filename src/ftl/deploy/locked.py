@@ -45,11 +45,11 @@ async def locked(
         emit: Receives a note when we wait.
 
     Raises:
-        LockHeld: Another operation has the lock.
+        LockTaken: Another operation has the lock.
         ServerError: The server does not answer, or the lock was lost; the block is cancelled then.
     """
     lock = deploy_lock(session, project)
-    async with lock.hold(holder_name(session, by, command.verb), wait=wait, emit=emit) as heartbeat:
+    async with lock.taken(holder_name(session, by, command.verb), wait=wait, emit=emit) as heartbeat:
         history = await read_history(session.engine, project)
         live = next((record for record in reversed(history.records) if record.outcome == "live"), None)
         release, environment = (live.release, live.environment) if live is not None else ("", "")

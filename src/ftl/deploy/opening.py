@@ -16,7 +16,7 @@ from ftl.deploy.operation import Operation, OperationRequest, run
 from ftl.deploy.plan.records.recorded import on_servers
 from ftl.deploy.plan.tracks.ended_watch import with_ended_watch
 from ftl.deploy.repaired import observe_repaired
-from ftl.errors import LockHeld
+from ftl.errors import LockTaken
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
@@ -145,7 +145,7 @@ async def open_operation(
         build: Builds images while the servers are observed; what it opens on the stack is open until the end.
 
     Raises:
-        LockHeld: Another operation has the lock.
+        LockTaken: Another operation has the lock.
         ServerError, EngineError: The server does not answer.
         FtlError: As `refuse` and `build`.
     """
@@ -186,10 +186,10 @@ async def _take(
     """Take the lock until the stack is closed; also the server's state before a wait for it."""
     own = deploy_lock(fleet.first, request.project)
     try:
-        return await stack.enter_async_context(own.hold(holder, wait=0.0, emit=lock.emit)), None
-    except LockHeld:
+        return await stack.enter_async_context(own.taken(holder, wait=0.0, emit=lock.emit)), None
+    except LockTaken:
         before = await request.backend.observe(fleet, request.project, request.servers)
         lock.refuse(before)
         if not request.lock_wait:
             raise
-    return await stack.enter_async_context(own.hold(holder, wait=request.lock_wait, emit=lock.emit)), before
+    return await stack.enter_async_context(own.taken(holder, wait=request.lock_wait, emit=lock.emit)), before

@@ -145,7 +145,7 @@ async def run(operation: Operation, fleet: Fleet, observed: Observed, *, emit: E
     """Plan and, where there is anything to do, apply under the lock; a dry run only plans.
 
     Raises:
-        LockHeld: Another operation has the lock, and `lock_wait` seconds were not enough.
+        LockTaken: Another operation has the lock, and `lock_wait` seconds were not enough.
         FtlError: As `operation.plan`, and as `DeployExecutor.run`.
     """
     request, plan = operation.request, operation.plan(observed)
@@ -256,7 +256,7 @@ def _lock(
     if operation.lock is not None:
         return nullcontext(operation.lock)
     holder = holder_name(session, operation.by, operation.verb)
-    return deploy_lock(session, operation.project.name).hold(
+    return deploy_lock(session, operation.project.name).taken(
         holder, wait=operation.request.lock_wait, emit=emit
     )
 

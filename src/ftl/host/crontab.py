@@ -135,7 +135,7 @@ async def write_catch_up(machine: Machine, project: str, script: str, places: Se
 
 def await_catch_up(project: str) -> list[str]:
     """Command that waits until a catch-up has ended, and prints the entries of the crontab."""
-    return shell(program("ftl.host", "scripts/await_catch_up.sh"), "ftl-hold", project)
+    return shell(program("ftl.host", "scripts/await_catch_up.sh"), "ftl-await", project)
 
 
 def catch_up_state(machine: Machine, project: str, script: str, places: Sequence[str]) -> str:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from ftl.common.next_step import ftl
 from ftl.common.programs import program
 from ftl.dataclass import dataclass
-from ftl.errors import FtlError, LockHeld, ServerError
+from ftl.errors import FtlError, LockTaken, ServerError
 from ftl.events import Note
 
 if TYPE_CHECKING:
@@ -64,11 +64,11 @@ class Holder:
 
 
 @dataclass(frozen=True, slots=True)
-class HeldOn:
-    """First lines of the input of a script of the server that holds on.
+class ScriptLock:
+    """First lines of the input of a script of the server that keeps a lock.
 
     Attributes:
-        key: That of the deploy lock, which we have; empty: the script holds nothing.
+        key: That of the deploy lock, which we have; empty: the script keeps none.
         holder: Its name for others who want the lock.
     """
 
@@ -81,7 +81,7 @@ class HeldOn:
         return f"{self.key}\n{_shown(self.holder)}\n".encode()
 
 
-NOTHING = HeldOn()
+NO_LOCK = ScriptLock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +119,9 @@ class ServerLock(ABC):
         """The project that FTL 0.1.0 locks by name instead; empty: none."""
         return ""
 
-    def held_on(self, doing: str) -> HeldOn:
+    def for_script(self, doing: str) -> ScriptLock:
         """First lines for a script that keeps the lock; `doing` is its work: "takes back a deploy"."""
-        return HeldOn(self.key, f"the server ({doing})")
+        return ScriptLock(self.key, f"the server ({doing})")
 
     async def holder(self) -> Holder | None:
         """Look who has the lock; None if it is free.
@@ -144,13 +144,13 @@ class ServerLock(ABC):
         return None
 
     @asynccontextmanager
-    async def hold(self, holder: str, *, wait: float, emit: Emit) -> AsyncIterator[asyncio.Task[None]]:
+    async def taken(self, holder: str, *, wait: float, emit: Emit) -> AsyncIterator[asyncio.Task[None]]:
         """Hold the lock; yields a task that ends, with ServerError, only if the lock is lost.
 
         `holder` is shown to others who want the lock; `wait` is in seconds, and 0 gives up at once.
 
         Raises:
-            LockHeld: Another deploy holds it.
+            LockTaken: Another deploy has it.
             ServerError: The server does not answer, or cannot lock.
         """
         process = await self._acquire(holder, wait=wait, emit=emit)
@@ -176,7 +176,7 @@ class ServerLock(ABC):
             if other is None:
                 raise self._failure(answer)
             if loop.time() >= deadline:
-                raise LockHeld(
+                raise LockTaken(
                     f"{self.subject} on {self.machine.name} {other.changes}",
                     holder=other.name,
                     hint=self.hint,
@@ -188,7 +188,7 @@ class ServerLock(ABC):
 
     async def _attempt(self, holder: str) -> tuple[Process, _Answer]:
         """Start the server's command and read its answer."""
-        process = await self.machine.start(self._command("hold"))
+        process = await self.machine.start(self._command("take"))
         assert process.stdin is not None
         assert process.stdout is not None
         try:

@@ -1,7 +1,7 @@
 # The deploy lock of a project on this server, or the lock of its proxy; see docs/decisions/0019 and 0040. Follows lock_file.sh.
 #
-# $1: "hold" or "look"; $2: the engine's socket; $3: seconds without a heartbeat after which the lock is released.
-# stdin: key, project (empty: FTL 0.1.0 does not know this lock) and holder, a line each; after "hold" a line "beat" again and again, until the end of input.
+# $1: "take" or "look"; $2: the engine's socket; $3: seconds without a heartbeat after which the lock is released.
+# stdin: key, project (empty: FTL 0.1.0 does not know this lock) and holder, a line each; after "take" a line "beat" again and again, until the end of input.
 # stdout: "mine", "free", "held HOLDER", "goes-on NAME" (a script of the server, whose FTL is gone), "foreign FILE DESCRIPTION" or
 # "failed REASON".
 set -u
@@ -67,7 +67,7 @@ open_old() {
     eval "exec $1<\"\$2\""
 }
 
-# with_old ACTION: "look" or "hold", for each of the old files.
+# with_old ACTION: "look" or "take", for each of the old files.
 with_old() {
     [ -n "$project" ] || return 0
     descriptor=7

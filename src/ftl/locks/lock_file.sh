@@ -162,12 +162,12 @@ take_deploy_lock() {
     answer=mine
 }
 
-# hold_on KEY NAME: by who goes on without its FTL, which has the deploy lock now.
-hold_on() {
+# keep_lock KEY NAME: by who goes on without its FTL, which has the deploy lock now.
+keep_lock() {
     open_lock 6 "$1 goes on" 10 -s && sign "$2"
 }
 
-# take_back_lock KEY NAME: by who holds on and begins something by itself, as its FTL is gone. Others have looked at the second lock
+# take_back_lock KEY NAME: by who has kept a lock and begins something by itself, as its FTL is gone. Others have looked at the second lock
 # and let this one go; who keeps it for 45 s does not look.
 take_back_lock() {
     open_lock 5 "$1" 225 && sign "$2"

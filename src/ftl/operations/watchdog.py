@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 from ftl.aio import cancel
 from ftl.common.programs import program
 from ftl.errors import FtlError, ServerError
-from ftl.locks.lock import NOTHING
+from ftl.locks.lock import NO_LOCK
 from ftl.proxy.docker_script import docker_script
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
     from collections.abc import AsyncIterator
 
-    from ftl.locks.lock import HeldOn
+    from ftl.locks.lock import ScriptLock
     from ftl.ssh.machine import Machine
 
 READY_SECONDS = 30.0
@@ -55,21 +55,21 @@ def _now() -> float:
 
 @asynccontextmanager
 async def watched(
-    machine: Machine, kind: str, container: str, limit: str, *, lock: HeldOn = NOTHING
+    machine: Machine, kind: str, container: str, limit: str, *, lock: ScriptLock = NO_LOCK
 ) -> AsyncIterator[Heartbeats]:
     """Have the server end a command or remove a container if this block fails, or FTL is gone.
 
     A watchdog of kind "exec" ends a command in a container, by its token, as a closed terminal does; "tool" one that
     cleans up after SIGTERM; "run" removes a container, after `limit` seconds at the latest. Neither the watchdog's
     begin nor its end is awaited, which would cost round trips: its session is asked for first, and without the last
-    word it finds out by itself that the command has ended. Its begin is awaited where it holds on to a lock: what the
+    word it finds out by itself that the command has ended. Its begin is awaited where it keeps a lock: what the
     command changes must not be touched by others as long as it runs. The machine has been asked for its engine's URL.
 
     Yields:
         The heartbeats; those of the block.
 
     Raises:
-        ServerError: The lock cannot be held on to.
+        ServerError: The lock cannot be kept.
     """
     heartbeats = Heartbeats()
     script = program("ftl.locks", "lock_file.sh") + program(__package__, "watchdog.sh")
@@ -80,7 +80,7 @@ async def watched(
     await asyncio.sleep(0)  # it starts now
     try:
         if lock.key:
-            await _held_on(machine, await asyncio.shield(starting))
+            await _await_lock(machine, await asyncio.shield(starting))
         yield heartbeats
         with suppress(FtlError, ConnectionError):
             _stdin(await starting).write(b"done\n")
@@ -90,7 +90,7 @@ async def watched(
             _stdin(starting.result()).close()
 
 
-async def _held_on(machine: Machine, process: Process) -> None:
+async def _await_lock(machine: Machine, process: Process) -> None:
     assert process.stdout is not None
     answer = b""
     with suppress(TimeoutError):
@@ -98,12 +98,10 @@ async def _held_on(machine: Machine, process: Process) -> None:
             answer = await process.stdout.readline()
     if answer != b"ready\n":
         cause = answer.decode("utf-8", "replace").strip().removeprefix("failed ")
-        raise ServerError(
-            f"{machine.name} cannot hold on to the deploy lock", cause=cause or "it does not answer"
-        )
+        raise ServerError(f"{machine.name} cannot keep the deploy lock", cause=cause or "it does not answer")
 
 
-async def _start(machine: Machine, argv: list[str], lock: HeldOn) -> Process:
+async def _start(machine: Machine, argv: list[str], lock: ScriptLock) -> Process:
     """Start the watchdog with its first lines: "done" may follow before there is a heartbeat."""
     process = await machine.start(argv)
     with suppress(ConnectionError):

@@ -4,13 +4,13 @@
 # $1: seconds without a heartbeat after which the client counts as gone; $2: "exec", "tool" or "run"; $3: the container;
 # $4: the token of an exec or a tool, or the seconds that a run may take.
 # stdin: the key of the deploy lock, which our client has now, where the command changes what others then must not touch, or an empty
-# line; our name for others who want it. We say "ready" then, and hold on until the command has ended. Then "beat\n" again and again, and "done\n" when the command has ended. Both have 5 bytes.
+# line; our name for others who want it. We say "ready" then, and keep the lock until the command has ended. Then "beat\n" again and again, and "done\n" when the command has ended. Both have 5 bytes.
 trap '' HUP PIPE
 # The client may be gone before its first line. `read` takes no byte after a line, and a key has no space.
 beat=beat
 lines=$(timeout "$1" sh -c 'IFS= read -r key && IFS= read -r holder && printf "%s %s" "$key" "$holder"') || beat=
 key=${lines%% *} holder=${lines#* }
-if [ -n "$key" ] && ! hold_on "$key" "$holder"; then
+if [ -n "$key" ] && ! keep_lock "$key" "$holder"; then
     echo "failed $file cannot be locked"
     exit 1
 fi

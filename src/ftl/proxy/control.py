@@ -61,7 +61,7 @@ class ProxyControl:
         """Ensure that it is running and ready; a running one is left alone, whatever its image.
 
         Raises:
-            FtlError: A port is taken (names the holder if it can be found), or Caddy does not start.
+            FtlError: A port is taken (names its owner if it can be found), or Caddy does not start.
         """
         await start.ensure(self._engine, self._machine, self._names, image)
 

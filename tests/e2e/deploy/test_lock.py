@@ -26,7 +26,7 @@ from tests.e2e.support.lock import (
 )
 from tests.e2e.support.project import unique
 
-from ftl.errors import LockHeld, ServerError
+from ftl.errors import LockTaken, ServerError
 from ftl.events import Note
 from ftl.locks.lock import Holder
 
@@ -72,7 +72,7 @@ def test_users_of_the_engine_exclude_each_other(
             assert await other.holder() is None
             held = await deployers.take(one, "alice")
             assert await other.holder() == Holder("alice")
-            with pytest.raises(LockHeld, match="locked by alice"):
+            with pytest.raises(LockTaken, match="locked by alice"):
                 await deployers.take(other)
             await held.aclose()
             assert await other.holder() is None
@@ -116,7 +116,7 @@ def test_a_lost_connection_frees_the_lock(host: Server, project: str) -> None:
     async def work() -> None:
         async with Deployers(host, project) as deployers, Deployers(host, project) as others:
             lock = await deployers.lock(MATE)
-            async with lock.hold("alice", wait=0, emit=print) as heartbeat:
+            async with lock.taken("alice", wait=0, emit=print) as heartbeat:
                 host.run("pkill", "-f", f"sshd: {MATE}")
                 await asyncio.wait({heartbeat}, timeout=SECONDS)
                 with pytest.raises(ServerError, match="was lost"):
@@ -216,7 +216,7 @@ def test_a_lock_file_that_was_removed_is_created_again(host: Server, project: st
             await (await deployers.take(one)).aclose()
             shell(host, f"rm {' '.join(lock_files(host))}")
             await deployers.take(one, "alice")
-            with pytest.raises(LockHeld):
+            with pytest.raises(LockTaken):
                 await deployers.take(other)
 
     run(work())
@@ -278,7 +278,7 @@ def test_deploys_of_the_first_version_are_excluded(
             lock = await deployers.lock("ftl")
             with kept(host, old, user=old_user):
                 assert await lock.holder() == Holder("carol since 12:00")
-                with pytest.raises(LockHeld, match="carol"):
+                with pytest.raises(LockTaken, match="carol"):
                     await deployers.take(lock)
             await deployers.take(lock, "alice")
             late = host.run("su", old_user, "-s", "/bin/sh", "-c", old, check=False)

@@ -84,7 +84,7 @@ class Deployers:
     async def take(self, lock: DeployLock, holder: str = "someone", *, wait: float = 0.0) -> AsyncExitStack:
         """Hold the lock until the returned stack is closed."""
         held = AsyncExitStack()
-        await held.enter_async_context(lock.hold(holder, wait=wait, emit=self.events.append))
+        await held.enter_async_context(lock.taken(holder, wait=wait, emit=self.events.append))
         self._stack.push_async_callback(held.aclose)
         return held
 

@@ -12,7 +12,7 @@ from ftl.cli.failure import DOCTOR, INTERNAL_HINT, SETUP, report_and_exit_code
 from ftl.cli.options import Options, add_global_options
 from ftl.cli.running.run import pass_options, run, run_sync
 from ftl.common.next_step import plain
-from ftl.errors import FtlError, Interrupted, LockHeld, LoginRefused, ServerError, UsageError
+from ftl.errors import FtlError, Interrupted, LockTaken, LoginRefused, ServerError, UsageError
 
 
 def fails(error: BaseException) -> click.Command:
@@ -33,7 +33,7 @@ def fails(error: BaseException) -> click.Command:
         (FtlError("a"), 1, "error: a\n"),
         (UsageError("b"), 2, "error: b\n"),
         (ServerError("c", cause="no route to host"), 3, "error: c\n  because: no route to host\n"),
-        (LockHeld("d", holder="ann"), 4, "error: d\n"),
+        (LockTaken("d", holder="ann"), 4, "error: d\n"),
         (Interrupted("stopped"), 130, "stopped\n"),
         (KeyboardInterrupt(), 130, "stopped\n"),
         (ExceptionGroup("tasks", [FtlError("a"), FtlError("a"), FtlError("z")]), 1, "error: a\nerror: z\n"),

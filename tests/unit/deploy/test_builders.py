@@ -14,7 +14,7 @@ from ftl.config.models.project import Build, Dependency
 from ftl.deploy.builders import build_services, builds_on_server, open_builders
 from ftl.deploy.inputs import built_images
 from ftl.engine.values import DiskUsage, Image
-from ftl.errors import BuildFailed, LockHeld, ServerError, at
+from ftl.errors import BuildFailed, LockTaken, ServerError, at
 from ftl.events import BuildContext, BuildStarted, Note
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session, open_session
@@ -98,9 +98,9 @@ def test_an_error_of_the_deploy_is_not_the_builders() -> None:
 
     async def work() -> None:
         async with open_builders([built_on("builder")], Fleet([session("web-1")]), connect):
-            raise LockHeld("another deploy is under way", holder="anna")
+            raise LockTaken("another deploy is under way", holder="anna")
 
-    with pytest.raises(LockHeld) as caught:
+    with pytest.raises(LockTaken) as caught:
         asyncio.run(work())
     assert caught.value.place.server is None
 

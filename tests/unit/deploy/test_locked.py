@@ -10,7 +10,7 @@ import pytest
 
 from ftl.deploy.command_line import GivenCommand
 from ftl.deploy.locked import locked
-from ftl.errors import FtlError, LockHeld, ServerError
+from ftl.errors import FtlError, LockTaken, ServerError
 from ftl.host.session import Session
 from ftl.locks.loss import cancelled_if_lost
 from ftl.releases.audit import AuditEntry
@@ -37,7 +37,7 @@ class Change:
     def __init__(self, answer: str = "mine") -> None:
         self.machine = FakeMachine()
         self.machine.answer(
-            "ftl-deploy-lock hold",
+            "ftl-deploy-lock take",
             answer=CommandOutput(stdout=f"{answer}\n".encode(), stays=answer == "mine"),
         )
         self.engine = FakeEngine(images=["web"])
@@ -159,7 +159,7 @@ def test_nothing_is_done_while_another_has_the_lock() -> None:
         async def work() -> None:
             raise AssertionError("it began")
 
-        with pytest.raises(LockHeld, match="ann since 12:00"):
+        with pytest.raises(LockTaken, match="ann since 12:00"):
             await change.run(work)
         assert await change.audit() == [("deploy", "r3", "started")]
 

@@ -34,7 +34,7 @@ def second_file(key: str, socket: str = "") -> Path:
     return lock_file(f"{key} goes on", socket)
 
 
-def take_lock(key: str, action: str = "hold", socket: str = "") -> str:
+def take_lock(key: str, action: str = "take", socket: str = "") -> str:
     """Take the deploy lock as FTL does, and let it go, or only look; the answer."""
     argv = ["sh", "-c", LOCK_FILE + program("ftl.locks", "lock.sh"), "lock", action, socket, "5"]
     done = subprocess.run(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.child import Completed
-from ftl.errors import LockHeld, ServerError
+from ftl.errors import LockTaken, ServerError
 from ftl.events import Note
 from ftl.locks.lock import ANSWER, HEARTBEAT, SHOWN, DeployLock, Holder, ProxyLock
 from tests.support.clock import run
@@ -63,7 +63,7 @@ def take(
     events: list[Event] = []
 
     async def work() -> float:
-        async with lock(machine).hold(holder, wait=wait, emit=events.append) as heartbeat:
+        async with lock(machine).taken(holder, wait=wait, emit=events.append) as heartbeat:
             taken = asyncio.get_running_loop().time()
             if seconds:
                 await asyncio.wait({heartbeat}, timeout=seconds)
@@ -90,7 +90,7 @@ def test_heartbeats_are_sent_while_the_lock_is_held() -> None:
 
 def test_a_lock_that_is_held_is_an_error() -> None:
     """Without a wait it is raised at once, and says who holds the lock."""
-    with pytest.raises(LockHeld, match="has been locked by ann since 12:00") as raised:
+    with pytest.raises(LockTaken, match="has been locked by ann since 12:00") as raised:
         take(LockServer("held ann since 12:00"))
     assert raised.value.holder == "ann since 12:00"
     assert "--wait-lock" in (raised.value.hint or "")
@@ -113,7 +113,7 @@ def test_a_script_that_goes_on_is_waited_for_like_its_ftl() -> None:
         Note(f"waiting for the lock of shop: {server}"),
     ]
     with pytest.raises(
-        LockHeld, match=r"shop on .* is still being changed by the server \(takes back"
+        LockTaken, match=r"shop on .* is still being changed by the server \(takes back"
     ) as raised:
         take(LockServer(f"goes-on {server}"))
     assert raised.value.holder == server
@@ -131,7 +131,7 @@ def test_who_looks_is_told_why_nobody_can_have_the_lock() -> None:
 
 def test_the_proxy_has_a_lock_of_its_own() -> None:
     """All projects of the server share it; FTL 0.1.0 has none of that name."""
-    with pytest.raises(LockHeld, match=r"the proxy on .* has been locked by a deploy") as raised:
+    with pytest.raises(LockTaken, match=r"the proxy on .* has been locked by a deploy") as raised:
         run(_enter(ProxyLock(LockServer("held a deploy"), "ftl-proxy", ENGINE_ID)))
     assert raised.value.hint == "try again later"
     machine = LockServer("mine")
@@ -142,7 +142,7 @@ def test_the_proxy_has_a_lock_of_its_own() -> None:
 
 
 async def _enter(held: ProxyLock) -> None:
-    async with held.hold("me", wait=0, emit=lambda _: None):
+    async with held.taken("me", wait=0, emit=lambda _: None):
         pass
 
 
@@ -151,8 +151,8 @@ def test_the_wait_is_bounded() -> None:
     machine = LockServer("held ann")
 
     async def work() -> float:
-        with pytest.raises(LockHeld):
-            async with lock(machine).hold("me", wait=5, emit=lambda _: None):
+        with pytest.raises(LockTaken):
+            async with lock(machine).taken("me", wait=5, emit=lambda _: None):
                 pass
         return asyncio.get_running_loop().time()
 
@@ -162,7 +162,7 @@ def test_the_wait_is_bounded() -> None:
 
 def test_a_holder_without_a_name_is_someone() -> None:
     """The file may not have been written yet."""
-    with pytest.raises(LockHeld, match="by someone"):
+    with pytest.raises(LockTaken, match="by someone"):
         take(LockServer("held"))
     assert run(lock(LockServer("held")).holder()) == Holder("someone")
 
@@ -172,7 +172,7 @@ def test_a_lost_lock_ends_the_heartbeat_with_an_error() -> None:
     machine = LockServer("mine")
 
     async def work() -> None:
-        async with lock(machine).hold("me", wait=0, emit=lambda _: None) as heartbeat:
+        async with lock(machine).taken("me", wait=0, emit=lambda _: None) as heartbeat:
             await asyncio.sleep(12)
             machine.processes[0].end(255)
             with pytest.raises(ServerError, match="was lost"):
@@ -188,7 +188,7 @@ def test_a_silent_server_is_an_error() -> None:
 
     async def work() -> float:
         with pytest.raises(ServerError, match="does not answer"):
-            async with lock(machine).hold("me", wait=0, emit=lambda _: None):
+            async with lock(machine).taken("me", wait=0, emit=lambda _: None):
                 pass
         return asyncio.get_running_loop().time()
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from ftl.errors import ConfigError, ErrorContext, FtlError, LockHeld, Problem
+from ftl.errors import ConfigError, ErrorContext, FtlError, LockTaken, Problem
 from ftl.server.doctor import Finding
 from ftl.ui import findings
 from ftl.ui.failure import draw
@@ -158,7 +158,7 @@ def test_what_is_removed_leaves_no_sequence_behind(line: str) -> None:
 def test_the_holder_of_a_lock_is_shown_harmlessly() -> None:
     """The text of a lock file on the server cannot write the clipboard."""
     holder = "\x1b]52;c;ZXZpbA==\x07\x1b[2Jroot"
-    error = LockHeld(f"another deploy is under way, by {holder}", holder=holder)
+    error = LockTaken(f"another deploy is under way, by {holder}", holder=holder)
     assert draw([error], Style()) == (
         "error: another deploy is under way, by \\x1b]52;c;ZXZpbA==\\x07\\x1b[2Jroot"
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ftl.common.next_step import ftl
 from ftl.dataclass import dataclass
-from ftl.errors import ConfigError, FtlError, Interrupted, LockHeld, UsageError
+from ftl.errors import ConfigError, FtlError, Interrupted, LockTaken, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_NOTHING_BEGAN = (ConfigError, Interrupted, LockHeld, UsageError)
+_NOTHING_BEGAN = (ConfigError, Interrupted, LockTaken, UsageError)
 """Errors that concern only the person at the command: they called it wrongly, stopped it, or came second."""
 
 LOAD_SECONDS = 30.0

@@ -47,12 +47,12 @@ def forwards(checks: Checks) -> None:
             checks.report(checks.mark("services", index, "replicas"), message, "remove replicas or forwards")
         for number, text in enumerate(service.forwards):
             forward, mark = parse_forward(text), checks.mark("services", index, "forwards", number)
-            holder = next((name for earlier, name in taken if forward.collides(earlier)), None)
+            other = next((name for earlier, name in taken if forward.collides(earlier)), None)
             if (forward.host_port, forward.protocol) in _PROXY_PORTS:
                 message = f"forwards: port {forward.host_port} of the server belongs to the proxy"
                 checks.report(mark, message, "use routes, or another port of the server")
-            elif holder is not None:
-                message = f"forwards: port {forward.host_port} of the server is taken by {holder}"
+            elif other is not None:
+                message = f"forwards: port {forward.host_port} of the server is taken by {other}"
                 checks.report(mark, message, "give one of them another port")
             taken.append((forward, f"the service {service.name}"))
 

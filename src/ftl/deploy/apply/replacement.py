@@ -14,7 +14,7 @@ from ftl.aio import gather, shielded
 from ftl.deploy.apply.replacement_script import Replacement, ReplacementScript
 from ftl.engine import labels
 from ftl.engine.errors import ignoring
-from ftl.locks.lock import NOTHING, DeployLock
+from ftl.locks.lock import NO_LOCK, DeployLock
 
 if TYPE_CHECKING:
     from ftl.deploy.apply.context import DeployContext
@@ -55,8 +55,10 @@ async def _script(context: DeployContext) -> ReplacementScript | None:
     if running is None:
         # In a cluster what is decided may be on other servers alone.
         lock = DeployLock(context.machine, context.project.name, context.info.id)
-        held_on = NOTHING if context.observed.is_cluster else lock.held_on(f"takes back {context.change}")
-        opening = ReplacementScript.open(context.machine, held_on, context.proof)
+        script_lock = (
+            NO_LOCK if context.observed.is_cluster else lock.for_script(f"takes back {context.change}")
+        )
+        opening = ReplacementScript.open(context.machine, script_lock, context.proof)
         running = context.replacing[context.server] = asyncio.create_task(opening)
         context.undo.at_end(lambda completed: _end(context, context.server, completed=completed))
     return await shielded(_result(running))

@@ -253,7 +253,7 @@ follow() {
     gone
 }
 
-if [ -n "$key" ] && ! hold_on "$key" "$holder"; then
+if [ -n "$key" ] && ! keep_lock "$key" "$holder"; then
     echo "$file cannot be locked" >&2
     exit 1
 fi

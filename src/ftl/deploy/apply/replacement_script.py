@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from asyncio.subprocess import Process
 
     from ftl.deploy.plan.replacements import Proof
-    from ftl.locks.lock import HeldOn
+    from ftl.locks.lock import ScriptLock
     from ftl.ssh.machine import Machine
 
 READY_SECONDS = 30.0
@@ -122,12 +122,12 @@ class ReplacementScript:
         self._reading: asyncio.Task[None] | None = None
 
     @classmethod
-    async def open(cls, machine: Machine, lock: HeldOn, proof: Proof) -> ReplacementScript | None:
+    async def open(cls, machine: Machine, lock: ScriptLock, proof: Proof) -> ReplacementScript | None:
         """Start the script; None where the server has no docker command.
 
         Args:
             machine: The server.
-            lock: What it holds on to; nothing where the server takes nothing back by itself.
+            lock: The one that it keeps; none where the server takes nothing back by itself.
             proof: What tells the server that the plan was decided.
 
         Raises:

@@ -26,7 +26,7 @@ from ftl.deploy.plan.records.retention import retention
 from ftl.deploy.plan.replacements import with_replacements
 from ftl.deploy.plan.rolling_restart import restart_rounds
 from ftl.deploy.plan.servers.catch_up import with_live_state
-from ftl.deploy.plan.servers.data_holders import refuse_held_data
+from ftl.deploy.plan.servers.data_writers import refuse_other_writers
 from ftl.deploy.plan.servers.moved_data import refuse_moved_data
 from ftl.deploy.plan.servers.step_servers import with_servers
 from ftl.deploy.plan.start_order import start_levels
@@ -98,7 +98,7 @@ def make_plan(request: PlanRequest, inputs: PlanInputs, observed: Observed) -> P
     refuse_major_versions(diff)
     refuse_unwatchable(diff)
     refuse_moved_data(diff)
-    refuse_held_data(diff)
+    refuse_other_writers(diff)
     stages = tuple(
         replace(stage, tracks=tracks)
         for stage in with_replacements(with_servers(_stages(diff, inputs.author), diff))

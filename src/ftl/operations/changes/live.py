@@ -44,7 +44,7 @@ async def change_live(
 
     Raises:
         UsageError: Nothing is deployed, or a service is unknown.
-        ServerError, LockHeld, Unhealthy, EngineError.
+        ServerError, LockTaken, Unhealthy, EngineError.
     """
     async with open_operation(request, machines) as prepared:
         _, project = live_project(prepared.observed, request.server)

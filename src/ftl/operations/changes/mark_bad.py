@@ -31,7 +31,7 @@ async def mark_bad(
 
     Raises:
         UsageError: There is no such release.
-        ServerError, LockHeld, EngineError.
+        ServerError, LockTaken, EngineError.
     """
     async with open_operation(request, machines) as prepared:
         await prepared.run(request.bare_project, lambda server: plan_mark(server, release, reason), emit=emit)

@@ -61,7 +61,7 @@ async def prune(
 
     Raises:
         UsageError: Nothing is deployed.
-        ServerError, LockHeld, EngineError.
+        ServerError, LockTaken, EngineError.
     """
     from ftl.engine.api import Engine
 

@@ -86,7 +86,7 @@ async def remove(
 
     Raises:
         UsageError: It has nothing there, or is not that preview.
-        ServerError, LockHeld, EngineError.
+        ServerError, LockTaken, EngineError.
     """
     async with open_operation(request, machines) as prepared:
         if preview is not None and not is_deployed(prepared.observed, preview):

@@ -10,7 +10,7 @@ from ftl.common.figures import count
 from ftl.common.programs import program
 from ftl.errors import EngineError, FtlError
 from ftl.health.diagnosis import has_exited
-from ftl.locks.lock import NOTHING
+from ftl.locks.lock import NO_LOCK
 from ftl.operations.databases.backup import progress
 from ftl.operations.databases.sources import DumpReader
 from ftl.operations.databases.tools import docker_exec, script_text
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from ftl.events import Emit
     from ftl.host.session import Session
-    from ftl.locks.lock import HeldOn
+    from ftl.locks.lock import ScriptLock
     from ftl.operations.databases.dumps import DumpKind
     from ftl.operations.databases.sources import Dump
 
@@ -54,14 +54,14 @@ async def load_dump(
     kept: str,
     emit: Emit,
     *,
-    lock: HeldOn = NOTHING,
+    lock: ScriptLock = NO_LOCK,
 ) -> str:
     """Restore into a container; returns its number of tables or the like.
 
     PostgreSQL and Redis get the dump beside their data first, then one script on the server gives it its place. Cut
     before that script, nothing has changed; the script goes on without us. `kept` is what the replaced database of
     PostgreSQL is called afterwards; "drill" in a throwaway container. `lock` is of a deploy lock on this server
-    that we have: what goes on when we are gone holds on to it.
+    that we have: what goes on when we are gone keeps it.
 
     Raises:
         FtlError: It failed. The hint says what became of the data of PostgreSQL and Redis.
@@ -88,7 +88,7 @@ async def load_dump(
 
 
 async def _replace(
-    session: Session, container: str, name: str, kind: DumpKind, mode: str, kept: str, lock: HeldOn
+    session: Session, container: str, name: str, kind: DumpKind, mode: str, kept: str, lock: ScriptLock
 ) -> None:
     """Replace the data by the restored copy.
 

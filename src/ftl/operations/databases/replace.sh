@@ -26,7 +26,7 @@ replace() {
 (
     trap '' HUP INT TERM PIPE
     # Who has the deploy lock after our client waits: the container is not replaced meanwhile, and not started beside a new one.
-    if [ -n "$key" ] && ! hold_on "$key" "$holder"; then
+    if [ -n "$key" ] && ! keep_lock "$key" "$holder"; then
         echo "$file cannot be locked"
         exit 3
     fi

@@ -15,7 +15,7 @@ from ftl.deploy.locked import deploy_lock, locked
 from ftl.engine import labels
 from ftl.errors import FtlError, UsageError
 from ftl.events import Note
-from ftl.locks.lock import NOTHING
+from ftl.locks.lock import NO_LOCK
 from ftl.operations.databases.backup import STDOUT, back_up, detect
 from ftl.operations.databases.backup_files import default_name, project_folder
 from ftl.operations.databases.drill import drill, remove_drills
@@ -97,7 +97,7 @@ async def restore(request: RestoreRequest, fleet: Fleet, emit: Emit) -> RestoreR
 
     Raises:
         FtlError: The file is no whole dump of this database, or the restore failed.
-        LockHeld: A deploy of the project is under way.
+        LockTaken: A deploy of the project is under way.
         ServerError: The connection, or the lock, was lost.
     """
     began = time.monotonic()
@@ -135,9 +135,9 @@ async def restore(request: RestoreRequest, fleet: Fleet, emit: Emit) -> RestoreR
                     hint=f"nothing was restored: run {ftl(request.command.text)} again",
                 )
             await check_accepts(session, container.id, request.name, kind)
-            lock = NOTHING
+            lock = NO_LOCK
             if session is fleet.first:  # the deploy lock of a cluster is on that server
-                lock = deploy_lock(session, request.project.name).held_on(f"ends the restore of {by}")
+                lock = deploy_lock(session, request.project.name).for_script(f"ends the restore of {by}")
             kept = await _keep(request, fleet, kind, emit)
             try:
                 contents = await load_dump(

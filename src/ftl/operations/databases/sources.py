@@ -17,7 +17,7 @@ from ftl.common.next_step import ftl
 from ftl.common.programs import program
 from ftl.dataclass import dataclass
 from ftl.errors import FtlError, UsageError
-from ftl.locks.lock import NOTHING
+from ftl.locks.lock import NO_LOCK
 from ftl.operations.databases.backup import (
     CHUNK,
     ERROR_BYTES,
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from ftl.host.backup_folders import BackupFolder
     from ftl.host.session import Session
-    from ftl.locks.lock import HeldOn
+    from ftl.locks.lock import ScriptLock
 
 FINISH_SECONDS = 24 * 3600.0
 """Limit for a database that has the whole dump.
@@ -58,7 +58,7 @@ class DumpReader:
         words: The script, and its arguments.
         name: The dependency, for messages.
         tell: Called with the bytes that were sent.
-        lock: What is held on to until the script has ended, which may be after our own end.
+        lock: Kept until the script has ended, which may be after our own end.
     """
 
     session: Session
@@ -66,7 +66,7 @@ class DumpReader:
     words: Sequence[str]
     name: str
     tell: Callable[[int], None]
-    lock: HeldOn = NOTHING
+    lock: ScriptLock = NO_LOCK
 
 
 class LocalDump:

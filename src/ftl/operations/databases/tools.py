@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ftl.common.programs import program
 from ftl.errors import FtlError
-from ftl.locks.lock import NOTHING
+from ftl.locks.lock import NO_LOCK
 from ftl.operations.watchdog import HEARTBEAT_TIMEOUT, watched
 from ftl.proxy.docker_script import docker_script
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from ftl.host.session import Session
-    from ftl.locks.lock import HeldOn
+    from ftl.locks.lock import ScriptLock
 
 
 @asynccontextmanager
-async def ends_with_us(session: Session, container: str, lock: HeldOn = NOTHING) -> AsyncIterator[str]:
+async def ends_with_us(session: Session, container: str, lock: ScriptLock = NO_LOCK) -> AsyncIterator[str]:
     """Have the server end a tool in a container if this block fails, or FTL is gone.
 
-    Left alone it would hold its snapshot and its locks, or wait for one. One that changes the data holds on to a lock
+    Left alone it would hold its snapshot and its locks, or wait for one. One that changes the data keeps a lock
     until it has ended.
 
     Yields:

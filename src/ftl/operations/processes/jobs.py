@@ -76,7 +76,7 @@ async def run_job(request: JobRequest, fleet: Fleet, show: Callable[[LogLine], N
     Raises:
         UsageError: There is no such job.
         FtlError: It is running, or does not start.
-        LockHeld: A deploy of the project is under way.
+        LockTaken: A deploy of the project is under way.
     """
     session, name = fleet.require(request.on), request.name
     engine = session.engine

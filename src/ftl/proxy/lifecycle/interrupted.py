@@ -1,6 +1,6 @@
 """Finish a replacement of the proxy that was interrupted, or take it back.
 
-Whoever replaces the proxy (`upgrade`) has its lock, and the script by which the server does it holds on to that: what
+Whoever replaces the proxy (`upgrade`) has its lock, and the script by which the server does it keeps that: what
 is found under the lock has nobody any more. Only a crash of the server, or of FTL where the server has no docker
 command, leaves it; the next command puts it right. FTL 0.1.0 and its script have no such lock: they have some seconds
 to finish. Containers are told apart by label and volume, since their names change meanwhile.
@@ -45,7 +45,7 @@ async def finish_upgrade(engine: Engine, machine: Machine, names: ProxyNames) ->
     """Leave one container of the proxy, under its name; return at once where there is one.
 
     Raises:
-        LockHeld: Somebody replaces it, and does not end.
+        LockTaken: Somebody replaces it, and does not end.
         ServerError: The lock was lost.
     """
     if await _find(engine, names) is not None:
@@ -75,13 +75,13 @@ async def finish_under_lock(engine: Engine, names: ProxyNames) -> None:
 async def proxy_locked(
     engine: Engine, machine: Machine, names: ProxyNames, doing: str
 ) -> AsyncIterator[tuple[ProxyLock, asyncio.Task[None]]]:
-    """Have the lock of the proxy; yields it with the task of `ServerLock.hold`.
+    """Have the lock of the proxy; yields it with the task of `ServerLock.taken`.
 
     Raises:
-        LockHeld: Another one has it, and does not end.
+        LockTaken: Another one has it, and does not end.
     """
     lock = ProxyLock(machine, names.container, (await engine.info()).id)
-    async with lock.hold(f"a deploy ({doing})", wait=LOCK_SECONDS, emit=lambda _: None) as heartbeat:
+    async with lock.taken(f"a deploy ({doing})", wait=LOCK_SECONDS, emit=lambda _: None) as heartbeat:
         yield lock, heartbeat
 
 

@@ -73,7 +73,7 @@ async def provide(engine: Engine, machine: Machine, names: ProxyNames, image: st
             await engine.remove(container.id)
             await provide(engine, machine, names, container.image)
             return
-        raise await _with_port_holder(engine, names, error) from error
+        raise await _with_port_owner(engine, names, error) from error
     await wait_ready(engine, names)
     if container is None:
         await _reconnect(engine, machine, names)
@@ -202,22 +202,22 @@ async def _not_ready(engine: Engine, names: ProxyNames) -> FtlError:
     return FtlError(f"the proxy on {engine.name} does not start", hint=hint).with_details(lines)
 
 
-async def _with_port_holder(engine: Engine, names: ProxyNames, error: EngineError) -> FtlError:
+async def _with_port_owner(engine: Engine, names: ProxyNames, error: EngineError) -> FtlError:
     """An error that names the program on the port, if that is the cause; else the engine's error."""
     text = f"{error.message} {error.cause or ''}"
     ports = {int(port) for port in _BOUND_PORT.findall(text)} & {names.http_port, names.https_port}
     if not ports or not any(part in text for part in _PORT_IN_USE):
         return error
     port = min(ports)
-    holders = (one for one in await engine.containers() if any(p.host_port == port for p in one.published))
-    holder = next(holders, None)
-    if holder is not None:
+    owners = (one for one in await engine.containers() if any(p.host_port == port for p in one.published))
+    owner = next(owners, None)
+    if owner is not None:
         return FtlError(
-            f"port {port} of {engine.name} is taken by the container {holder.name}",
+            f"port {port} of {engine.name} is taken by the container {owner.name}",
             cause=error.cause,
             hint=f"a proxy is serving there: run {ftl('deploy')} again in a minute, when it is no longer being replaced"
-            if is_proxy(holder)
-            else f"stop it (`docker stop {holder.name}`), or let it publish another port",
+            if is_proxy(owner)
+            else f"stop it (`docker stop {owner.name}`), or let it publish another port",
         )
     return FtlError(
         f"port {port} of {engine.name} is taken by a program outside Docker",

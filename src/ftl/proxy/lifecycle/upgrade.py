@@ -29,7 +29,7 @@ from ftl.proxy.names import ADMIN, CONFIG_FILE
 if TYPE_CHECKING:
     from ftl.engine.api import Engine
     from ftl.engine.values import Container
-    from ftl.locks.lock import HeldOn
+    from ftl.locks.lock import ScriptLock
     from ftl.proxy.names import ProxyNames
     from ftl.ssh.machine import Machine
 
@@ -70,8 +70,8 @@ async def upgrade(engine: Engine, machine: Machine, names: ProxyNames, image: st
             prepared = await _prepare(engine, machine, names, image)
         if prepared is None:
             return False
-        # Ctrl-C in between would leave the server without a proxy; the script holds on when our lock is lost.
-        await shielded(_replace(engine, machine, names, *prepared, lock.held_on(doing)))
+        # Ctrl-C in between would leave the server without a proxy; the script goes on when our lock is lost.
+        await shielded(_replace(engine, machine, names, *prepared, lock.for_script(doing)))
         return True
 
 
@@ -144,7 +144,7 @@ async def _create_successor(engine: Engine, names: ProxyNames, spec: ContainerSp
 
 
 async def _replace(
-    engine: Engine, machine: Machine, names: ProxyNames, old: Container, new: str, lock: HeldOn
+    engine: Engine, machine: Machine, names: ProxyNames, old: Container, new: str, lock: ScriptLock
 ) -> None:
     """Let the new container take over; the old one runs again if the new one does not get ready."""
     pause = pause_arguments(
@@ -216,7 +216,7 @@ def pause_arguments(name: str, image: str, delay: float, ports: str) -> list[str
     It begins after `delay` seconds, and ends PAUSE_SECONDS later or when it is stopped. The image has `chroot`.
     """
     options = ["--detach", "--rm", "--name", name, "--network", "host", "--volume", "/:/host"]
-    options += ["--label", f"{labels.ROLE}={labels.ROLE_HOLD}"]
+    options += ["--label", f"{labels.ROLE}={labels.ROLE_PAUSE}"]
     capabilities = ["--cap-add", "NET_ADMIN", "--cap-add", "NET_RAW"]
     script = program("ftl.proxy", "scripts/pause.sh")
     command = ["/host", *shell(script, "ftl-hold", f"{delay:g}", str(PAUSE_SECONDS), ports)]

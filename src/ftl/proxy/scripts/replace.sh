@@ -22,7 +22,7 @@ serves() {
 }
 output=$(docker inspect -f '{{.Id}}' "$new" 2>&1) || { echo "$output" >&2; exit 1; }
 # Whoever finds two containers of the proxy waits for us.
-hold_on "$key" "$holder" || { echo "$file cannot be locked" >&2; exit 1; }
+keep_lock "$key" "$holder" || { echo "$file cannot be locked" >&2; exit 1; }
 renamed=no status=0
 # Fails while the container is restarting.
 names >/dev/null 2>&1 && renamed=yes

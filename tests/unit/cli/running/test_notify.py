@@ -24,7 +24,7 @@ from ftl.errors import (
     ConfigError,
     FtlError,
     HookFailed,
-    LockHeld,
+    LockTaken,
     Problem,
     ServerError,
     Unhealthy,
@@ -115,7 +115,7 @@ def test_a_failure_is_sent_and_passes(receiver: Receiver, kind: type[FtlError]) 
 
 
 @pytest.mark.parametrize(
-    "error", [UsageError("x"), LockHeld("x", holder="me"), ConfigError([Problem("x", "ftl.yaml")])]
+    "error", [UsageError("x"), LockTaken("x", holder="me"), ConfigError([Problem("x", "ftl.yaml")])]
 )
 def test_what_concerns_only_the_person_at_the_command_is_not_sent(
     receiver: Receiver, error: FtlError

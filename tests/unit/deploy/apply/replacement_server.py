@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ftl.common.programs import program
 from ftl.deploy.apply.replacement_script import Incoming, Outgoing, Replacement, ReplacementScript
 from ftl.deploy.plan.replacements import Proof
-from ftl.locks.lock import HeldOn
+from ftl.locks.lock import ScriptLock
 from ftl.ssh.local import Local
 from tests.unit.host.scripts.programs import put_programs
 
@@ -132,14 +132,14 @@ class Server:
         done = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
         return Path(done.stdout.strip())
 
-    def hold(self) -> str:
+    def take_lock(self) -> str:
         """Take the deploy lock as FTL does, and let it go; the answer."""
         argv = [
             "sh",
             "-c",
             program("ftl.locks", "lock_file.sh", "lock.sh"),
             "lock",
-            "hold",
+            "take",
             "",
             "5",
         ]
@@ -172,7 +172,7 @@ def run(
 
     async def opened() -> None:
         machine = Local()
-        script = await ReplacementScript.open(machine, HeldOn(key, HOLDER), proof)
+        script = await ReplacementScript.open(machine, ScriptLock(key, HOLDER), proof)
         assert script is not None
         (process,) = machine._children
         await work(script)

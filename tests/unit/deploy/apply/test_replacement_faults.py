@@ -11,7 +11,7 @@ import pytest
 from ftl.deploy.apply.replacement_script import ReplacementScript
 from ftl.deploy.plan.replacements import Proof
 from ftl.errors import EngineError, ServerError
-from ftl.locks.lock import HeldOn
+from ftl.locks.lock import ScriptLock
 from ftl.ssh.local import Local
 from tests.unit.deploy.apply.replacement_server import (
     AFTER,
@@ -62,13 +62,13 @@ def test_nobody_has_the_lock_while_a_replacement_goes_on_without_ftl(server: Ser
         asking.cancel()
 
     def then() -> None:
-        answers.append(server.hold())
+        answers.append(server.take_lock())
         (server.home / "containers/0ld/waits").unlink()
 
     run(work, then=then)
     assert answers == [f"goes-on {HOLDER}"]
     assert server.state == TAKEN_BACK
-    assert server.hold() == "mine"
+    assert server.take_lock() == "mine"
 
 
 def test_the_next_deploy_is_not_held_up_by_a_plan_that_was_decided(server: Server) -> None:
@@ -78,7 +78,7 @@ def test_the_next_deploy_is_not_held_up_by_a_plan_that_was_decided(server: Serve
         await replaced(script)
         script.end()
 
-    run(work, then=lambda: None if server.hold() == "mine" else pytest.fail("held"))
+    run(work, then=lambda: None if server.take_lock() == "mine" else pytest.fail("held"))
 
 
 def test_a_file_of_somebody_else_in_the_place_of_the_lock_is_an_error(server: Server) -> None:
@@ -87,7 +87,7 @@ def test_a_file_of_somebody_else_in_the_place_of_the_lock_is_an_error(server: Se
 
     async def work() -> None:
         with pytest.raises(ServerError) as caught:
-            await ReplacementScript.open(Local(), HeldOn(KEY, HOLDER), NONE)
+            await ReplacementScript.open(Local(), ScriptLock(KEY, HOLDER), NONE)
         assert caught.value.cause == f"{server.replacing} cannot be locked"
 
     asyncio.run(work())

@@ -11,7 +11,7 @@ import pytest
 from ftl.deploy.apply.replacement_script import Incoming, Outgoing, Replacement, ReplacementScript
 from ftl.deploy.plan.replacements import Proof
 from ftl.errors import EngineError
-from ftl.locks.lock import HeldOn
+from ftl.locks.lock import ScriptLock
 from ftl.ssh.local import Local
 from tests.unit.deploy.apply.replacement_server import (
     AFTER,
@@ -165,6 +165,6 @@ def test_without_a_docker_command_there_is_no_script(server: Server, monkeypatch
     async def work() -> None:
         with monkeypatch.context() as patched:
             patched.setenv("PATH", f"{server.home}/bin")
-            assert await ReplacementScript.open(Local(), HeldOn(KEY, HOLDER), NONE) is None
+            assert await ReplacementScript.open(Local(), ScriptLock(KEY, HOLDER), NONE) is None
 
     asyncio.run(work())

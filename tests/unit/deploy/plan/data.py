@@ -13,7 +13,7 @@ DB = Dependency(name="db", image="postgres:16", volumes=("data:/var/lib/postgres
 DATA = Mount("shop_data", "/var/lib/postgresql/data")
 
 
-def holding(found: Container, *sources: str) -> Container:
+def with_volumes(found: Container, *sources: str) -> Container:
     """A container with these volumes."""
     return replace(found, mounts=tuple(Mount(f"shop_{source}", "/data") for source in sources))
 

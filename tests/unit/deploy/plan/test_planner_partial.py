@@ -11,7 +11,7 @@ from ftl.config.models.project import Job, Route, Service
 from ftl.deploy.plan.steps.proxy import ApplySite
 from ftl.errors import UsageError
 from ftl.proxy.project_site import site_of
-from tests.unit.deploy.plan.data import DB, holding, volumes
+from tests.unit.deploy.plan.data import DB, volumes, with_volumes
 from tests.unit.deploy.world import (
     actions,
     container,
@@ -28,7 +28,7 @@ def test_a_partial_deploy_starts_no_dependency_on_the_data_of_what_it_leaves() -
     """The service that gives its volume up is not one of those that are deployed."""
     before = project(service("web"), service("old", volumes=("data:/data",)))
     asked = project(service("web"), service("old"), dependencies=(volumes("db", "data"),))
-    running = [holding(one, "data") for one in container(before, "old", "r1")]
+    running = [with_volumes(one, "data") for one in container(before, "old", "r1")]
     there = server(before, *container(before, "web", "r1"), *running, live={"web": "r1", "old": "r1"})
     with pytest.raises(UsageError, match="db would use the data of shop-old-r1"):
         plan(asked, there, "sha256:two", only=("web",))

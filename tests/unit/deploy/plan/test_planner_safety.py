@@ -17,7 +17,7 @@ from ftl.deploy.plan.steps.proxy import RemoveRoutes
 from ftl.engine import labels
 from ftl.engine.values import Container, Image, Mount, Network, Volume
 from ftl.errors import UsageError
-from tests.unit.deploy.plan.data import DATA, DB, holding, volumes
+from tests.unit.deploy.plan.data import DATA, DB, volumes, with_volumes
 from tests.unit.deploy.world import (
     actions,
     container,
@@ -51,7 +51,7 @@ def test_a_service_that_gives_its_volume_to_a_dependency_stops_first() -> None:
     """Its old container would run on it until the end of the deploy."""
     before = project(service(volumes=("data:/data",)))
     asked = project(service(), dependencies=(volumes("db", "data"),))
-    running = [holding(one, "data") for one in container(before, "web", "r1")]
+    running = [with_volumes(one, "data") for one in container(before, "web", "r1")]
     found = plan(asked, server(before, *running, live={"web": "r1"}))
     start = first(found, StartDependency)
     assert isinstance(start, StartDependency)
@@ -64,8 +64,8 @@ def test_a_dependency_that_takes_over_anothers_volume_starts_after_it_was_replac
     asked = project(dependencies=(volumes("cache", "data"), volumes("db", "new")))
     running = (
         *container(before, "web", "r1"),
-        holding(dependency(before, "db"), "data"),
-        holding(dependency(before, "cache"), "other"),
+        with_volumes(dependency(before, "db"), "data"),
+        with_volumes(dependency(before, "cache"), "other"),
     )
     found = plan(asked, server(before, *running, live={"web": "r1"}))
     tracks = [track for stage in found.stages for track in stage.tracks]
@@ -79,8 +79,8 @@ def test_dependencies_that_exchange_their_volumes_are_refused() -> None:
     asked = project(dependencies=(volumes("db", "two"), volumes("cache", "one")))
     running = (
         *container(before, "web", "r1"),
-        holding(dependency(before, "db"), "one"),
-        holding(dependency(before, "cache"), "two"),
+        with_volumes(dependency(before, "db"), "one"),
+        with_volumes(dependency(before, "cache"), "two"),
     )
     with pytest.raises(UsageError, match="cache, db exchange their volumes"):
         plan(asked, server(before, *running, live={"web": "r1"}))

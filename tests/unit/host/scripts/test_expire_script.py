@@ -143,7 +143,7 @@ def test_what_goes_on_without_ftl_is_not_disturbed(server: Server) -> None:
     """A restore, for one, of which the lock is free as soon as FTL is gone."""
     server.ends(-1)
     key = DeployLock(FakeMachine(), PROJECT, str(server.home)).key
-    with has(key, "hold_on", "the server (ends the restore of ann)", "/run/docker.sock"):
+    with has(key, "keep_lock", "the server (ends the restore of ann)", "/run/docker.sock"):
         server.wake()
         assert server.calls == []
     server.wake()

@@ -182,7 +182,7 @@ def test_a_watch_takes_no_lock_from_what_goes_on_without_ftl(server: Server) -> 
     key = str(server.home)
 
     def then() -> None:
-        with has(key, "hold_on", "the server (takes back the deploy of ann)", "/run/docker.sock"):
+        with has(key, "keep_lock", "the server (takes back the deploy of ann)", "/run/docker.sock"):
             server.set(figures=BAD)
             (server.home / "paused").unlink()
             time.sleep(1)

@@ -15,7 +15,7 @@ from ftl.deploy.backend import DOCKER
 from ftl.deploy.command_line import GivenCommand
 from ftl.deploy.opening import PreparedOperation, open_operation
 from ftl.deploy.operation import OperationRequest
-from ftl.errors import FtlError, LockHeld, ServerError, UsageError
+from ftl.errors import FtlError, LockTaken, ServerError, UsageError
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from ftl.operations.changes.rollback.rollback import RollbackRequest, rollback
@@ -122,9 +122,9 @@ class Busy(ModelMachine):
     [
         ("r9", UsageError, "there is no release `r9`"),
         ("r2", UsageError, "r2 never was live: its deploy failed"),
-        ("r1", LockHeld, "has been locked by anna since 12:00"),
-        ("r3", LockHeld, "has been locked by anna since 12:00"),
-        (None, LockHeld, "has been locked by anna since 12:00"),
+        ("r1", LockTaken, "has been locked by anna since 12:00"),
+        ("r3", LockTaken, "has been locked by anna since 12:00"),
+        (None, LockTaken, "has been locked by anna since 12:00"),
     ],
 )
 @pytest.mark.parametrize("wait", [0.0, 3.0])

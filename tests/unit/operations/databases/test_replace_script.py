@@ -59,9 +59,9 @@ class Server:
             start_new_session=True,
         )
 
-    def hold(self) -> subprocess.Popen[bytes]:
+    def take_lock(self) -> subprocess.Popen[bytes]:
         """Take the deploy lock, as FTL does."""
-        holder = self._start(program("ftl.locks", "lock_file.sh", "lock.sh"), "lock", "hold", SOCKET, "30")
+        holder = self._start(program("ftl.locks", "lock_file.sh", "lock.sh"), "lock", "take", SOCKET, "30")
         assert holder.stdin is not None
         assert holder.stdout is not None
         holder.stdin.write(f"{self.key}\nshop\nanna (restore)\n".encode())
@@ -121,7 +121,7 @@ def until(server: Server, call: str) -> None:
 @pytest.mark.parametrize(("tool", "restarts"), [("redis-cli", 1), ("pg_dump", 0)])
 def test_redis_is_restarted_once_the_dump_has_its_place(server: Server, tool: str, restarts: int) -> None:
     """The lock stays our client's."""
-    with server.hold() as holder:
+    with server.take_lock() as holder:
         assert ended(server.replace(tool)) == (0, b"")
         assert server.calls.count("restart 0123456789ab") == restarts
         assert server.answer() == "held anna (restore)"
@@ -132,7 +132,7 @@ def test_redis_is_restarted_once_the_dump_has_its_place(server: Server, tool: st
 def test_the_script_holds_on_when_ftl_is_gone(server: Server) -> None:
     """Otherwise a deploy could replace the container, and the restart would start the old one beside the new one."""
     (server.home / "slow").touch()
-    with server.hold() as holder:
+    with server.take_lock() as holder:
         replacing = server.replace()
         until(server, "exec before")
         end(holder)

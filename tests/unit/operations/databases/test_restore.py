@@ -197,7 +197,7 @@ class DatabaseServer:
         self.machine = FakeMachine()
         self.engine = FakeEngine(images=["db"])
         self.project = PROJECT
-        self.machine.answer("ftl-deploy-lock hold", answer=CommandOutput(stdout=b"mine\n", stays=True))
+        self.machine.answer("ftl-deploy-lock take", answer=CommandOutput(stdout=b"mine\n", stays=True))
         self.machine.answer("ftl-guard", answer=CommandOutput(stdout=b"ready\n", stays=True))
         self.machine.answer("sh detect", answer=CommandOutput(0, f"{tool}\n".encode()))
         self.file = tmp_path / "db.dump"

@@ -11,7 +11,7 @@ import pytest
 from ftl.deploy.command_line import GivenCommand
 from ftl.engine import labels
 from ftl.engine.specs import ContainerSpec
-from ftl.errors import FtlError, LockHeld, UsageError
+from ftl.errors import FtlError, LockTaken, UsageError
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from ftl.operations.processes.jobs import JobRequest, run_job
@@ -123,7 +123,7 @@ def test_a_job_is_not_started_during_a_deploy() -> None:
 
     async def scenario() -> None:
         server = Server(lock="held ann since 12:00")
-        with pytest.raises(LockHeld, match="ann"):
+        with pytest.raises(LockTaken, match="ann"):
             await server.job()
         assert not [command for command in server.commands if "ftl-job" in command]
         with pytest.raises(UsageError, match="no job `nigthly`"):

@@ -9,7 +9,7 @@ import pytest
 from ftl.engine import labels
 from ftl.engine.specs import ContainerSpec, Publish
 from ftl.engine.values import Mount
-from ftl.errors import LockHeld, ServerError
+from ftl.errors import LockTaken, ServerError
 from ftl.proxy.lifecycle.interrupted import finish_upgrade
 from ftl.proxy.names import ProxyNames
 from ftl.proxy.state import observe
@@ -31,7 +31,7 @@ def spec(*, read_only: bool = False, volume: str = NAMES.config_volume) -> Conta
 def machine() -> FakeMachine:
     """A server on which nobody replaces the proxy."""
     there = FakeMachine()
-    there.answer("ftl-deploy-lock hold", answer=CommandOutput(stdout=b"mine\n", stays=True))
+    there.answer("ftl-deploy-lock take", answer=CommandOutput(stdout=b"mine\n", stays=True))
     return there
 
 
@@ -93,9 +93,9 @@ def test_a_replacement_that_is_under_way_is_waited_for() -> None:
             await asyncio.sleep(90)
             await engine.remove("ftl-proxy-old", force=True)
             await engine.start("ftl-proxy")
-            there.answer("ftl-deploy-lock hold", answer=CommandOutput(stdout=b"mine\n", stays=True))
+            there.answer("ftl-deploy-lock take", answer=CommandOutput(stdout=b"mine\n", stays=True))
 
-        there.answer("ftl-deploy-lock hold", answer=CommandOutput(stdout=b"goes-on the server\n"))
+        there.answer("ftl-deploy-lock take", answer=CommandOutput(stdout=b"goes-on the server\n"))
         async with asyncio.TaskGroup() as group:
             group.create_task(script())
             await finish_upgrade(engine, there, NAMES)
@@ -158,8 +158,8 @@ def test_a_validation_that_is_under_way_is_left_alone() -> None:
     async def work() -> None:
         engine = await server(ftl_proxy="running", ftl_proxy_check="running", ftl_proxy_new="created")
         there = machine()
-        there.answer("ftl-deploy-lock hold", answer=CommandOutput(stdout=b"held a deploy\n"))
-        with pytest.raises(LockHeld, match=r"the proxy on shop\.example\.com has been locked by a deploy"):
+        there.answer("ftl-deploy-lock take", answer=CommandOutput(stdout=b"held a deploy\n"))
+        with pytest.raises(LockTaken, match=r"the proxy on shop\.example\.com has been locked by a deploy"):
             await finish_upgrade(engine, there, NAMES)
         assert engine.by_name.keys() == {"ftl-proxy", "ftl-proxy-check", "ftl-proxy-new"}
 

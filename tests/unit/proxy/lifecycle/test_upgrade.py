@@ -27,7 +27,7 @@ class Server:
 
     def __init__(self) -> None:
         self.machine = FakeMachine()
-        self.machine.answer("ftl-deploy-lock hold", answer=CommandOutput(stdout=b"mine\n", stays=True))
+        self.machine.answer("ftl-deploy-lock take", answer=CommandOutput(stdout=b"mine\n", stays=True))
         self.machine.answer("ftl-replace", answer=CommandOutput(NO_DOCKER))
         self.engine = FakeEngine(images=[OLD, NEW])
         self.engine.behaviors[OLD] = Behavior(ignores_stop=True)

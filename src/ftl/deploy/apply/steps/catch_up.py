@@ -10,7 +10,7 @@ from ftl.common.figures import size
 from ftl.common.next_step import ftl
 from ftl.common.programs import shell
 from ftl.deploy.apply.steps.consensus import is_taken, with_consensus
-from ftl.deploy.plan.steps.catch_up import EndCatchUp, HoldCatchUp, PublishLiveState, ShareCertificates
+from ftl.deploy.plan.steps.catch_up import EndCatchUp, PauseCatchUp, PublishLiveState, ShareCertificates
 from ftl.engine import labels
 from ftl.errors import EngineError, ServerError
 from ftl.events import Note
@@ -35,8 +35,8 @@ SHARE_SECONDS = 60.0
 """Limit for one server's proxy to give or take certificates."""
 
 
-@RUNNERS.runs(HoldCatchUp)
-async def hold_catch_up(context: DeployContext, step: HoldCatchUp) -> None:
+@RUNNERS.runs(PauseCatchUp)
+async def pause_catch_up(context: DeployContext, step: PauseCatchUp) -> None:
     """Remove the config of the live state; undoing creates it again."""
     configs = context.fleet.first.engine.configs
     before = await _list(configs, _marks(step.project))

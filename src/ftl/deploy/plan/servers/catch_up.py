@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ftl.config.models.server import WEB
 from ftl.deploy.plan.model import Stage
 from ftl.deploy.plan.steps.base import ONLY_SERVER
-from ftl.deploy.plan.steps.catch_up import EndCatchUp, HoldCatchUp, PublishLiveState, ShareCertificates
+from ftl.deploy.plan.steps.catch_up import EndCatchUp, PauseCatchUp, PublishLiveState, ShareCertificates
 from ftl.deploy.plan.steps.proxy import ApplySite, RemoveRoutes, RemoveSite
 from ftl.proxy.tls.policy import by_acme
 
@@ -40,7 +40,7 @@ def with_live_state(
     steps = tuple(_steps(stages))
     if observed.left_configs and not observed.is_cluster:
         return _left(stages, observed, complete=complete)
-    if not observed.is_cluster or any(isinstance(step, (HoldCatchUp, PublishLiveState)) for step in steps):
+    if not observed.is_cluster or any(isinstance(step, (PauseCatchUp, PublishLiveState)) for step in steps):
         return stages
     changes = any(step.proxy_effect in ("changes", "removes") for step in steps)
     missing = complete and not observed.live_published and observed.site is not None
@@ -48,10 +48,10 @@ def with_live_state(
     managers = tuple(view.name for view in observed.views if view.manager)
     if not managers or not (changes or missing):
         return stages
-    hold = (Stage("catch-up", ((HoldCatchUp(project, servers=managers),),)),) if changes else ()
+    pause = (Stage("catch-up", ((PauseCatchUp(project, servers=managers),),)),) if changes else ()
     if any(isinstance(step, RemoveSite) for step in steps):
         ends = any(isinstance(step, EndCatchUp) for step in steps)
-        return (*hold, *stages, *(() if ends else (end_of_catch_up(observed),)))
+        return (*pause, *stages, *(() if ends else (end_of_catch_up(observed),)))
     web = tuple(server.host for server in servers if WEB in server.roles)
     up = tuple(view.name for view in observed.proxies)
     at = _switched(stages)
@@ -64,7 +64,7 @@ def with_live_state(
     shared: tuple[Stage, ...] = ()
     if site is not None and by_acme([site]):
         shared = (Stage("certificates", ((ShareCertificates(project, observed.issuer, servers=up),),)),)
-    return (*hold, *stages[:at], publishing, *stages[at:], *shared)
+    return (*pause, *stages[:at], publishing, *stages[at:], *shared)
 
 
 def _left(stages: tuple[Stage, ...], observed: Observed, *, complete: bool) -> tuple[Stage, ...]:
@@ -72,8 +72,12 @@ def _left(stages: tuple[Stage, ...], observed: Observed, *, complete: bool) -> t
     changes = any(step.proxy_effect in ("changes", "removes") for step in _steps(stages))
     if not (changes or complete):
         return stages
-    hold = (Stage("catch-up", ((HoldCatchUp(observed.project, servers=ONLY_SERVER),),)),) if changes else ()
-    return (*hold, *stages, Stage("end of catch-up", ((EndCatchUp(observed.project, servers=ONLY_SERVER),),)))
+    pause = (Stage("catch-up", ((PauseCatchUp(observed.project, servers=ONLY_SERVER),),)),) if changes else ()
+    return (
+        *pause,
+        *stages,
+        Stage("end of catch-up", ((EndCatchUp(observed.project, servers=ONLY_SERVER),),)),
+    )
 
 
 def end_of_catch_up(observed: Observed) -> Stage:

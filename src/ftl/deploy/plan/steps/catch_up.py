@@ -7,7 +7,7 @@ from ftl.deploy.plan.steps.base import GivenServersStep
 
 
 @dataclass(frozen=True, slots=True)
-class HoldCatchUp(GivenServersStep):
+class PauseCatchUp(GivenServersStep):
     """Remove the config of the live state: none catches up with it while it is about to change."""
 
     kind = "hold_catch_up"

@@ -106,13 +106,13 @@ def _report_server(draft: Draft) -> None:
     """Tell what of Kamal must stop before the first deploy; its proxy only goes by force while an app is installed."""
     keys = {row.key for row in draft.report.rows}
     commands = ["kamal app stop"]
-    holders = []
+    in_use = []
     if any(key.startswith("accessories.") for key in keys):
         commands.append("kamal accessory stop all")
-        holders.append("its accessories their ports and data")
+        in_use.append("its accessories their ports and data")
     is_kamal_1 = bool(keys & {"traefik", "healthcheck"})
     commands.append("kamal traefik remove" if is_kamal_1 else "kamal proxy remove --force")
-    holders.append(f"{'Traefik' if is_kamal_1 else 'kamal-proxy'} the ports 80 and 443")
+    in_use.append(f"{'Traefik' if is_kamal_1 else 'kamal-proxy'} the ports 80 and 443")
     run = ", ".join(f"`{command}`" for command in commands)
-    todo = f"on the server of Kamal, run {run} before the first deploy: until then, {' and '.join(holders)} are in use"
+    todo = f"on the server of Kamal, run {run} before the first deploy: until then, {' and '.join(in_use)} are in use"
     draft.report.add("the server", Verdict.NEEDS_YOU, todo)

@@ -99,7 +99,7 @@ async def rollback(request: RollbackRequest, machines: Sequence[Machine], *, emi
     Raises:
         UsageError: There is no such release, it never was live, or its images are gone; or none is named, and another
             one went live meanwhile.
-        ServerError, LockHeld, Unhealthy, HookFailed, EngineError.
+        ServerError, LockTaken, Unhealthy, HookFailed, EngineError.
     """
     # A build, or a vault, may take minutes, in which others may deploy.
     first = LockFirst(emit, lambda observed: refuse_impossible(observed, request.release))

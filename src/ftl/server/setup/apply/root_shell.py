@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from ftl import child
 from ftl.common.next_step import ftl
-from ftl.errors import FtlError, LockHeld, ServerError
+from ftl.errors import FtlError, LockTaken, ServerError
 from ftl.events import Emit, Note
 from ftl.server.setup import scripts
 from ftl.server.setup.apply import failures
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 _OPENING_SECONDS = 30.0
 
 
-def _busy(server: str) -> LockHeld:
-    return LockHeld(
+def _busy(server: str) -> LockTaken:
+    return LockTaken(
         f"another `ftl setup` is running on {server}",
         holder="another setup",
         hint="wait until it has ended; one that lost its connection finishes its step, and reverts unconfirmed changes",
@@ -51,7 +51,7 @@ class RootShell:
 
         Raises:
             ServerError: Root access is not possible.
-            LockHeld: Another setup is running on the server.
+            LockTaken: Another setup is running on the server.
         """
         self._process = await self._machine.start(sudo.root_command(scripts.root_shell()))
         try:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, cast
 from ftl.deploy.apply.clients import RunClients
 from ftl.deploy.apply.context import DeployContext
 from ftl.deploy.apply.steps.catch_up import RUNNERS
-from ftl.deploy.plan.steps.catch_up import EndCatchUp, HoldCatchUp, PublishLiveState
+from ftl.deploy.plan.steps.catch_up import EndCatchUp, PauseCatchUp, PublishLiveState
 from ftl.engine import labels
 from ftl.engine.calls.configs import SwarmConfig
 from ftl.engine.calls.services import SwarmService
@@ -155,7 +155,7 @@ def test_a_deploy_that_fails_says_again_what_was_live() -> None:
     context, manager, _, _ = two_servers()
     run(manager.kept.create("one", b"before", {"ftl.project": "shop", "ftl.role": "live"}))
     run(manager.kept.create("two", b"other", {"ftl.project": "blog", "ftl.role": "live"}))
-    perform(context, HoldCatchUp("shop", servers=("a",)))
+    perform(context, PauseCatchUp("shop", servers=("a",)))
     assert [one.data for one in manager.kept.kept.values()] == [b"other"]
     run(context.undo.run(context.emit))
     assert sorted(one.data for one in manager.kept.kept.values()) == [b"before", b"other"]
@@ -166,7 +166,7 @@ def test_a_change_that_fails_after_it_was_said_leaves_one_word() -> None:
     context, manager, _, _ = two_servers()
     marks = {"ftl.project": "shop", "ftl.role": "live"}
     run(manager.kept.create("one", b"before", marks))
-    perform(context, HoldCatchUp("shop", servers=("a",)))
+    perform(context, PauseCatchUp("shop", servers=("a",)))
     run(manager.kept.create("two", b"after", marks))
     run(context.undo.run(context.emit))
     assert [one.data for one in manager.kept.kept.values()] == [b"before"]
@@ -209,9 +209,9 @@ def test_a_crontab_that_has_it_all_is_not_written_again() -> None:
     context, _, machines, _ = two_servers()
     places = ("ftl-proxy", "127.0.0.1:2019")
     state = catch_up_state(machines[0], "shop", catch_up_script(adoption()), places)
-    machines[0].answer("ftl-hold", answer=CommandOutput(0, f"{state}\n".encode()))
-    machines[1].answer("ftl-hold", answer=CommandOutput(0, b"other\n"))
-    perform(context, HoldCatchUp("shop", servers=("a", "b")))
+    machines[0].answer("ftl-await", answer=CommandOutput(0, f"{state}\n".encode()))
+    machines[1].answer("ftl-await", answer=CommandOutput(0, b"other\n"))
+    perform(context, PauseCatchUp("shop", servers=("a", "b")))
     perform(context, PublishLiveState("shop", ("a", "b"), "a", servers=("a", "b")))
     assert [len(machine.commands) for machine in machines] == [1, 2]
 
@@ -243,7 +243,7 @@ def test_no_server_catches_up_with_a_removed_project() -> None:
     assert manager.kept.kept == {}
     assert [one.id for one in manager.bringing] == ["s2"]
     assert [machine.inputs for machine in machines] == [[b"", None], [b"", None]]
-    assert [machine.commands[1][-2:] for machine in machines] == [("ftl-hold", "shop")] * 2
+    assert [machine.commands[1][-2:] for machine in machines] == [("ftl-await", "shop")] * 2
 
 
 def test_a_server_that_has_begun_to_catch_up_ends_before_anything_changes(
@@ -251,13 +251,13 @@ def test_a_server_that_has_begun_to_catch_up_ends_before_anything_changes(
 ) -> None:
     """Each is waited for; one that hangs, or does not answer, is named, and the deploy goes on."""
     context, _, machines, events = two_servers()
-    perform(context, HoldCatchUp("shop", servers=("a", "b")))
+    perform(context, PauseCatchUp("shop", servers=("a", "b")))
     (command,) = machines[0].commands
     assert [machine.commands for machine in machines] == [[command]] * 2
     assert events == []
-    machines[0].answer("ftl-hold", answer=CommandOutput(1))
-    machines[1].answer("ftl-hold", answer=CommandOutput(error=ServerError("b took longer than 60 s")))
-    perform(context, HoldCatchUp("shop", servers=("a", "b")))
+    machines[0].answer("ftl-await", answer=CommandOutput(1))
+    machines[1].answer("ftl-await", answer=CommandOutput(error=ServerError("b took longer than 60 s")))
+    perform(context, PauseCatchUp("shop", servers=("a", "b")))
     assert sorted(event.text for event in events if isinstance(event, Note)) == [
         "a may still be catching up with the previous release: it has not finished after 30 s",
         "b may still be catching up with the previous release: b took longer than 60 s",

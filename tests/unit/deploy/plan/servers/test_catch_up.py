@@ -7,7 +7,7 @@ from dataclasses import replace
 from ftl.config.models.project import Hook, Hooks
 from ftl.config.models.proxy import Proxy
 from ftl.deploy.plan.servers.step_servers import assign_servers
-from ftl.deploy.plan.steps.catch_up import EndCatchUp, HoldCatchUp, PublishLiveState
+from ftl.deploy.plan.steps.catch_up import EndCatchUp, PauseCatchUp, PublishLiveState
 from ftl.engine import labels
 from ftl.operations.changes.remove import plan_remove
 from tests.unit.deploy.cluster import SERVERS, cluster, observed, proxy_of, tasks_of
@@ -19,7 +19,7 @@ def test_what_is_live_is_taken_from_the_swarm_before_anything_changes_and_said_a
     hooks = Hooks(post=Hook(remote="notify"))
     asked = cluster(service(replicas=2, hooks=hooks))
     found = plan(asked, observed(asked, *tasks_of(asked, "r1"), live="r1"), content="sha256:two")
-    assert found.steps[0] == HoldCatchUp("shop", servers=SERVERS)
+    assert found.steps[0] == PauseCatchUp("shop", servers=SERVERS)
     said = PublishLiveState("shop", SERVERS, "a", servers=SERVERS)
     order = kinds(found)
     assert [step for step in found.steps if isinstance(step, PublishLiveState)] == [said]
@@ -28,9 +28,9 @@ def test_what_is_live_is_taken_from_the_swarm_before_anything_changes_and_said_a
     assert order.index("Switch") < at < order.index("RunHook")
     assert at < order.index("Drain")
     seen = observed(asked, *tasks_of(asked, "r1"), live="r1", behind={"b": proxy_of(asked, "r0", host="b")})
-    assert not {"HoldCatchUp", "PublishLiveState"} & {*kinds(plan(asked, seen))}
+    assert not {"PauseCatchUp", "PublishLiveState"} & {*kinds(plan(asked, seen))}
     alone = plan(project(service()), server(project(service())))
-    assert not {"HoldCatchUp", "PublishLiveState"} & {*kinds(alone)}
+    assert not {"PauseCatchUp", "PublishLiveState"} & {*kinds(alone)}
 
 
 def test_what_is_live_is_said_by_the_next_deploy_where_it_is_not() -> None:
@@ -79,7 +79,7 @@ def test_a_removed_project_has_nothing_to_follow() -> None:
     ]
     order = kinds(removal)
     assert order.index("RemoveSite") < order.index("EndCatchUp") < order.index("RemoveSwarmServices")
-    assert kinds(removal).count("HoldCatchUp") == 1
+    assert kinds(removal).count("PauseCatchUp") == 1
     assert kinds(assign_servers(removal, seen, asked.servers)) == kinds(removal)
 
 

@@ -26,7 +26,7 @@ def test_back_on_one_server_the_swarm_services_go_as_services() -> None:
     assert (removed.services, removed.servers) == ((ContainerRef("sr1", "shop-web-r1"),), ())
     order = kinds(found)
     assert order.index("StartContainers") < order.index("Switch") < order.index("RemoveSwarmServices")
-    assert not {"HoldCatchUp", "EndCatchUp"} & set(order)
+    assert not {"PauseCatchUp", "EndCatchUp"} & set(order)
 
 
 def test_back_on_one_server_nothing_follows_what_was_live_in_the_cluster() -> None:
@@ -35,7 +35,7 @@ def test_back_on_one_server_nothing_follows_what_was_live_in_the_cluster() -> No
     seen = server(asked, *tasks_of(before, "r1"), live={"web": "r1"}, releases=(record("r1", web="r1"),))
     networks = tuple(replace(network, id="p") for network in seen.networks)
     order = kinds(plan(asked, replace(seen, networks=networks, left_configs=True)))
-    assert (order[0], order[-1]) == ("HoldCatchUp", "EndCatchUp")
+    assert (order[0], order[-1]) == ("PauseCatchUp", "EndCatchUp")
     # A deploy that was killed, or one of an earlier FTL, may have left them.
     there = server(
         asked, *container(asked, "web", "r1"), live={"web": "r1"}, releases=(record("r1", web="r1"),)

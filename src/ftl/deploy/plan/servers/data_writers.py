@@ -1,4 +1,4 @@
-"""Data holders: others' containers that write to volumes of a container to be started.
+"""Data writers: others' containers that write to volumes of a container to be started.
 
 Compose's database still runs on the volume that ftl.yaml takes over, or another project's dependency does. Plans stop
 and replace the project's own containers in order (`ftl.deploy.plan.exclusive`); those of others are never touched.
@@ -29,7 +29,7 @@ _NO_DATA = ("/dev", "/etc", "/proc", "/run", "/sys", "/tmp", "/var/run")  # noqa
 """Folders of a server with devices, sockets and settings, which many containers may have at once."""
 
 
-def refuse_held_data(diff: Diff) -> None:
+def refuse_other_writers(diff: Diff) -> None:
     """Refuse to start a dependency, or a `recreate` service, on data that others write to.
 
     Raises:

@@ -35,11 +35,11 @@ if TYPE_CHECKING:
 SOCKET = Mount("/var/run/docker.sock", "/var/run/docker.sock")
 
 
-def holder(
-    name: str = "shop-db-1", mount: Mount = DATA, state: str = "running", marks: dict[str, str] | None = None
+def writer(
+    name: str = "shop-db-1", mount: Mount = DATA, state: str = "running", own: dict[str, str] | None = None
 ) -> Container:
     """A container of others with a mount."""
-    return Container(f"id-{name}", name, "postgres:16", "i", marks or {}, state, "", 0, mounts=(mount,))  # type: ignore[arg-type]
+    return Container(f"id-{name}", name, "postgres:16", "i", own or {}, state, "", 0, mounts=(mount,))  # type: ignore[arg-type]
 
 
 def of_project(name: str, unit: str) -> dict[str, str]:
@@ -69,7 +69,7 @@ def test_a_dependency_never_starts_on_what_another_container_writes_to(kind: str
     with pytest.raises(
         UsageError, match=r"db would start on shop_data .* shop-db-1 \(postgres:16,"
     ) as caught:
-        plan(asked, replace(there, containers=(*there.containers, holder(state=state))))
+        plan(asked, replace(there, containers=(*there.containers, writer(state=state))))
     assert "docker stop shop-db-1" in str(caught.value.hint)
 
 
@@ -77,17 +77,17 @@ def test_a_container_that_somebody_made_of_the_projects_image_is_not_its_own() -
     """It has the image's label for the project, and no role: no plan stops it."""
     asked = project(dependencies=(DB,), volumes=("data",))
     there = before("created", asked)
-    other = holder("by-hand", marks={labels.PROJECT: "shop"})
+    other = writer("by-hand", own={labels.PROJECT: "shop"})
     with pytest.raises(UsageError, match="to which the container by-hand") as caught:
         plan(asked, replace(there, containers=(*there.containers, other)))
     assert "docker stop by-hand" in str(caught.value.hint)
 
 
-def test_what_is_stopped_or_only_reads_holds_no_data() -> None:
+def test_what_is_stopped_or_only_reads_writes_no_data() -> None:
     """A backup that reads the volume, and Compose's stopped container, are in nobody's way."""
     asked = project(dependencies=(DB,), volumes=("data",))
     there = before("created", asked)
-    others = (holder(state="exited"), holder("reader", replace(DATA, read_only=True)), holder("x", SOCKET))
+    others = (writer(state="exited"), writer("reader", replace(DATA, read_only=True)), writer("x", SOCKET))
     found = plan(asked, replace(there, containers=(*there.containers, *others)))
     assert "StartDependency" in kinds(found)
 
@@ -96,7 +96,7 @@ def test_another_projects_dependency_on_an_adopted_volume_is_named_with_its_comm
     """The volume has no labels of FTL: Compose created it, and two projects name it."""
     asked = project(dependencies=(DB,), volumes=("data",))
     there = before("created", asked)
-    other = holder("old-shop-db", marks=of_project("old-shop", "db"))
+    other = writer("old-shop-db", own=of_project("old-shop", "db"))
     with pytest.raises(UsageError, match="to which the container old-shop-db") as caught:
         plan(asked, replace(there, containers=(*there.containers, other)))
     assert "stop db --project old-shop" in str(caught.value.hint)
@@ -109,9 +109,9 @@ def test_a_recreate_service_has_its_data_alone_and_others_share_as_they_like() -
         asked = project(
             service(volumes=("data:/data", f"{SOCKET.source}:/s"), recreate=recreate), volumes=("data",)
         )
-        there = server(asked, holder("agent", SOCKET), ready=False)
+        there = server(asked, writer("agent", SOCKET), ready=False)
         assert actions(plan(asked, there)) == {"web": "created"}
-        there = server(asked, holder("writer", mounted), ready=False)
+        there = server(asked, writer("writer", mounted), ready=False)
         if recreate:
             with pytest.raises(UsageError, match="web would start on shop_data"):
                 plan(asked, there)
@@ -122,10 +122,10 @@ def test_a_recreate_service_has_its_data_alone_and_others_share_as_they_like() -
 def test_a_volume_of_the_same_name_on_another_server_is_another_volume() -> None:
     """Of a cluster only the server counts that the dependency starts on."""
     asked = cluster(dependencies=(DB,), volumes=("data",))
-    elsewhere = cluster_observed(asked, on={"b": (holder(),)})
+    elsewhere = cluster_observed(asked, on={"b": (writer(),)})
     assert actions(plan(asked, elsewhere))["db"] == "created"
     with pytest.raises(UsageError, match="db would start on shop_data"):
-        plan(asked, cluster_observed(asked, on={"a": (holder(),)}))
+        plan(asked, cluster_observed(asked, on={"a": (writer(),)}))
 
 
 # --- volumes that images declare ---------------------------------------------------------------------
