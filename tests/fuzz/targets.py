@@ -197,8 +197,8 @@ def server_facts(data: bytes) -> None:
         _Answer.parse(line.encode())
         public_keys.parse(line)
     list(parse_listeners(text))
-    framing.strip_noise(data, "mark")
-    framing.process_id(data, "mark")
+    framing.strip_noise(data, "boundary")
+    framing.process_id(data, "boundary")
     last_words(text)
 
 

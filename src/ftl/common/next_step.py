@@ -1,8 +1,8 @@
-"""Commands that FTL names as next steps: marked in the sources, completed when printed.
+"""Commands that FTL names as next steps: each has a sentinel, and is completed when printed.
 
 `ftl deploy` in a hint of `ftl -e staging plan` would change another environment, so what a sentence names gets the
 target of the call. Only what `ftl` or `bare_ftl` wrote is touched: a log or a hook may print the same words, and they
-stay as they are. `ftl.common.redact.redacted`, through which all texts leave, takes the marks away.
+stay as they are. `ftl.common.redact.redacted`, through which all texts leave, takes the sentinels away.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 # Noncharacters are for use inside a program (Unicode 23.7), and nobody can guess which ones these are.
-_MARK = "".join(chr(0xFDD0 + byte % 32) for byte in os.urandom(12))
-_MARKED = re.compile(rf"{_MARK}(`?)ftl ([^`\ufdd0-\ufdef]*)")
+_SENTINEL = "".join(chr(0xFDD0 + byte % 32) for byte in os.urandom(12))
+_COMMANDS = re.compile(rf"{_SENTINEL}(`?)ftl ([^`\ufdd0-\ufdef]*)")
 
 _complete: Callable[[str], str] | None = None
 
 
 def ftl(words: str) -> str:
     """A command for the user in backticks: `ftl("logs web")`."""
-    return f"{_MARK}`ftl {words}`"
+    return f"{_SENTINEL}`ftl {words}`"
 
 
 def bare_ftl(words: str) -> str:
@@ -31,7 +31,7 @@ def bare_ftl(words: str) -> str:
 
     That is a pipe: f"`pass show X | {bare_ftl('secrets set X')}`".
     """
-    return f"{_MARK}ftl {words}"
+    return f"{_SENTINEL}ftl {words}"
 
 
 def complete_by(complete: Callable[[str], str] | None) -> None:
@@ -41,15 +41,15 @@ def complete_by(complete: Callable[[str], str] | None) -> None:
 
 
 def completed(text: str) -> str:
-    """Complete the marked commands of a text, and remove their marks."""
-    if _MARK not in text:
+    """Complete the commands of a text, and remove their sentinels."""
+    if _SENTINEL not in text:
         return text
-    return _MARKED.sub(lambda found: f"{found[1]}ftl {_completed_words(found[2])}", text)
+    return _COMMANDS.sub(lambda found: f"{found[1]}ftl {_completed_words(found[2])}", text)
 
 
 def plain(text: str) -> str:
-    """Remove the marks alone, from a text that is stored and read later, elsewhere."""
-    return text.replace(_MARK, "")
+    """Remove the sentinels alone, from a text that is stored and read later, elsewhere."""
+    return text.replace(_SENTINEL, "")
 
 
 def _completed_words(words: str) -> str:

@@ -60,17 +60,17 @@ def number_of(container: Container) -> int:
     return int(match[1]) if match is not None else 1
 
 
-def aliases(marks: Mapping[str, str]) -> tuple[str, ...]:
+def aliases(label_map: Mapping[str, str]) -> tuple[str, ...]:
     """The aliases of a container in its project's network, by its labels."""
-    project, service = marks[labels.PROJECT], marks[labels.SERVICE]
-    generation = marks.get(labels.GENERATION, "1")
-    name = generation_name(marks[labels.RELEASE], int(generation) if generation.isdigit() else 1)
-    own = () if labels.ADDED in marks else (release_alias(project, service, name),)
-    number = marks.get(labels.REPLICA, "")
+    project, service = label_map[labels.PROJECT], label_map[labels.SERVICE]
+    generation = label_map.get(labels.GENERATION, "1")
+    name = generation_name(label_map[labels.RELEASE], int(generation) if generation.isdigit() else 1)
+    own = () if labels.ADDED in label_map else (release_alias(project, service, name),)
+    number = label_map.get(labels.REPLICA, "")
     sizes = range(int(number), MOST + 1) if number.isdigit() else ()
     names = [f"{name}-{size}" for size in sizes]
-    if joined := _JOINED.fullmatch(marks.get(labels.JOINED, "")):
-        before = generation_name(marks[labels.RELEASE], int(joined[1]))
+    if joined := _JOINED.fullmatch(label_map.get(labels.JOINED, "")):
+        before = generation_name(label_map[labels.RELEASE], int(joined[1]))
         names += [f"{before}-{size}" for size in range(1, int(joined[2]) + 1)]
     return (*own, *(release_alias(project, service, name) for name in names))
 
@@ -113,9 +113,11 @@ def replaced_one_by_one(live: Sequence[Container]) -> tuple[Container, ...]:
 
 def smaller_set(container: Container) -> str:
     """Alias of the replicas of its generation with a smaller number than a container."""
-    marks = container.labels
-    name = generation_name(marks[labels.RELEASE], generation_of(container))
-    return release_alias(marks[labels.PROJECT], marks[labels.SERVICE], f"{name}-{number_of(container) - 1}")
+    label_map = container.labels
+    name = generation_name(label_map[labels.RELEASE], generation_of(container))
+    return release_alias(
+        label_map[labels.PROJECT], label_map[labels.SERVICE], f"{name}-{number_of(container) - 1}"
+    )
 
 
 def reached_by(alias: str, containers: Iterable[Container]) -> tuple[Container, ...]:

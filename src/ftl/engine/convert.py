@@ -65,16 +65,16 @@ def engine_info(info: Json, api: str) -> EngineInfo:
         node=as_str(swarm.get("NodeID")),
         is_manager=as_bool(swarm.get("ControlAvailable")),
         has_leader=bool(cluster.get("ID")),
-        generation=cluster_generation(as_str_map(as_object(cluster.get("Spec")).get("Labels"))),
+        times_begun=cluster_times_begun(as_str_map(as_object(cluster.get("Spec")).get("Labels"))),
     )
 
 
-def cluster_generation(marks: Mapping[str, str]) -> int:
+def cluster_times_begun(label_map: Mapping[str, str]) -> int:
     """Number of times that FTL began a Swarm with these labels; 0 for others, and for none.
 
     Managers that were lost may come back together and elect a leader of the old cluster: the newer one counts.
     """
-    text = marks.get(labels.CLUSTER, "0")
+    text = label_map.get(labels.CLUSTER, "0")
     return int(text) if text.isdecimal() else 1
 
 

@@ -36,7 +36,7 @@ class EngineInfo:
         node: Its ID in its Swarm; empty where it is in none.
         is_manager: Whether it is a manager there.
         has_leader: Whether it is one, and the Swarm has a leader that it reaches.
-        generation: Number of times that FTL began that Swarm (`convert.cluster_generation`).
+        times_begun: Number of times that FTL began that Swarm (`convert.cluster_times_begun`).
     """
 
     version: str
@@ -51,7 +51,7 @@ class EngineInfo:
     node: str = ""
     is_manager: bool = False
     has_leader: bool = False
-    generation: int = 0
+    times_begun: int = 0
 
     @property
     def now(self) -> float:

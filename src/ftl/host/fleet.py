@@ -67,7 +67,7 @@ class Fleet:
 def _rank(session: Session) -> tuple[bool, bool, int]:
     """Rank of a server by its knowledge of the cluster; among equals the first one counts."""
     info = session.info
-    return (info.is_manager, info.has_leader, info.generation)
+    return (info.is_manager, info.has_leader, info.times_begun)
 
 
 FleetConnector = Callable[["Sequence[Machine]"], AbstractAsyncContextManager[Fleet]]

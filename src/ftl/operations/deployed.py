@@ -59,8 +59,8 @@ async def with_deployed_dependencies(fleet: Fleet, project: Project) -> Project:
     Raises:
         FtlError: Nothing of the project is there.
     """
-    marks = {labels.PROJECT: project.name}
-    listing = gather(session.engine.containers(labels=marks) for session in fleet)
+    label_map = {labels.PROJECT: project.name}
+    listing = gather(session.engine.containers(labels=label_map) for session in fleet)
     lists, records = await gather2(listing, read_records(fleet.first.engine, project.name))
     if not any(one.project for listed in lists for one in listed) and not records:
         raise not_deployed(project.name, ", ".join(fleet.names), FtlError)

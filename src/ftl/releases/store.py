@@ -330,14 +330,14 @@ async def ensure_store(engine: Engine, image: str) -> None:
                 hint="rename or remove that container",
             )
         return
-    marks = {labels.ROLE: labels.ROLE_STATE}
-    if not is_store(await engine.create_volume(VOLUME, marks)):
+    label_map = {labels.ROLE: labels.ROLE_STATE}
+    if not is_store(await engine.create_volume(VOLUME, label_map)):
         raise FtlError(
             f"the volume name {VOLUME} is taken on {engine.name} by a volume that FTL did not create",
             hint=TAKEN_HINT,
         )
     spec = ContainerSpec(
-        image=image, labels=marks, command=("true",), mounts=(Mount(VOLUME, ROOT),), restart="no"
+        image=image, labels=label_map, command=("true",), mounts=(Mount(VOLUME, ROOT),), restart="no"
     )
     with ignoring(409):  # another project's deploy creates it
         await engine.create(CONTAINER, spec)

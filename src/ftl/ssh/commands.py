@@ -11,7 +11,7 @@ from ftl.child import ChildTimeout, Completed
 from ftl.errors import ServerError
 from ftl.ssh import failures, framing, quoting
 from ftl.ssh.foreground import run_in_foreground
-from ftl.ssh.framing import new_mark, process_id, strip_noise
+from ftl.ssh.framing import new_boundary, process_id, strip_noise
 from ftl.ssh.target import client
 
 if TYPE_CHECKING:
@@ -59,11 +59,11 @@ class Commands:
         Raises:
             ServerError: The connection is lost, or the command did not end in time or printed more than `OUTPUT_BYTES`.
         """
-        mark = new_mark()
+        boundary = new_boundary()
         while True:
             connection, slot = await self._pool.take("run")
             try:
-                done = await self._complete(connection, argv, mark, stdin, seconds)
+                done = await self._complete(connection, argv, boundary, stdin, seconds)
             except BaseException:
                 slot.release()
                 raise
@@ -77,7 +77,7 @@ class Commands:
         connection.heard()
         if _is_over_limit(done):
             raise failures.prints_too_much(self._name, OUTPUT_BYTES)
-        stdout, stderr = strip_noise(done.stdout, mark), strip_noise(done.stderr, mark)
+        stdout, stderr = strip_noise(done.stdout, boundary), strip_noise(done.stderr, boundary)
         if stdout is None or stderr is None:
             raise failures.runs_nothing(self._name, done.stderr or done.stdout)
         return Completed(tuple(argv), done.exit_code, stdout, stderr)
@@ -88,12 +88,12 @@ class Commands:
         Raises:
             ServerError: The connection is lost.
         """
-        mark = new_mark()
+        boundary = new_boundary()
         while True:
             connection, slot = await self._pool.take("stay")
             try:
-                line = _client(connection, quoting.framed_line(argv, mark))
-                process = await framing.start(line, mark, group=connection.master.group)
+                line = _client(connection, quoting.framed_line(argv, boundary))
+                process = await framing.start(line, boundary, group=connection.master.group)
                 refused = not slot.is_allowed and await _is_refused_start(process)
             except BaseException:
                 slot.release()
@@ -117,9 +117,9 @@ class Commands:
                 line = _client(connection, quoting.plain_line(argv), *_TERMINAL)
                 status = await run_in_foreground(line)
             else:
-                mark = new_mark()
-                line = _client(connection, quoting.marked_line(argv, mark))
-                status = await run_in_foreground(line, mark=mark)
+                boundary = new_boundary()
+                line = _client(connection, quoting.bounded_line(argv, boundary))
+                status = await run_in_foreground(line, boundary=boundary)
         finally:
             slot.release()
         if status == _FAILED and not await connection.stands():
@@ -142,7 +142,7 @@ class Commands:
             process.close()
 
     async def _complete(
-        self, connection: Connection, argv: Sequence[str], mark: str, stdin: bytes | None, seconds: float
+        self, connection: Connection, argv: Sequence[str], boundary: str, stdin: bytes | None, seconds: float
     ) -> Completed:
         """Run a framed command to its end."""
         answered = is_over_limit = False
@@ -152,11 +152,11 @@ class Commands:
             is_over_limit = _is_over_limit(capture)
             with suppress(TimeoutError, ServerError):
                 async with asyncio.timeout(_END_SECONDS):
-                    answered = await self._end(capture, mark)
+                    answered = await self._end(capture, boundary)
 
         try:
             return await child.complete(
-                _client(connection, quoting.framed_line(argv, mark)),
+                _client(connection, quoting.framed_line(argv, boundary)),
                 stdin=stdin,
                 seconds=seconds,
                 group=connection.master.group,
@@ -169,16 +169,16 @@ class Commands:
             if not answered:
                 raise connection.lost() from error
             message = f"`{argv[0]}` did not end within {seconds:.0f} seconds on {self._name}"
-            said = strip_noise(error.stderr, mark) or b""
+            said = strip_noise(error.stderr, boundary) or b""
             raise ServerError(message, cause=failures.last_words(said.decode(errors="replace"))) from error
 
-    async def _end(self, capture: Capture, mark: str) -> bool:
+    async def _end(self, capture: Capture, boundary: str) -> bool:
         """End a command on the server that is given up: its ssh process, killed afterwards, ignores SIGTERM.
 
         Returns:
             Whether the server has answered.
         """
-        while (pid := process_id(bytes(capture.stderr), mark)) is None:
+        while (pid := process_id(bytes(capture.stderr), boundary)) is None:
             if not await capture.news():
                 return False
         while True:

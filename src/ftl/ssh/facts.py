@@ -16,7 +16,7 @@ from ftl.dataclass import dataclass
 from ftl.errors import ServerError
 from ftl.ssh import quoting
 
-_MARK = "ftl-facts"
+_SENTINEL = "ftl-facts"
 
 USUAL = "/var/run/docker.sock"
 """The engine's socket, unless the login names another or the engine is rootless."""
@@ -67,9 +67,9 @@ UNKNOWN = LoginFacts("", "", default_exists=False, installed=False, listening=Fa
 def read(line: str) -> LoginFacts | None:
     """The facts in a line of output; None for any other line (a login script's output)."""
     fields = line.rstrip("\r\n").split("\t")
-    if len(fields) not in (6, 7) or fields[0] != _MARK:
+    if len(fields) not in (6, 7) or fields[0] != _SENTINEL:
         return None
-    _mark, user, socket, default, installed, listening, *host = fields
+    _sentinel, user, socket, default, installed, listening, *host = fields
     return LoginFacts(
         user=user,
         socket=socket if _PATH.fullmatch(socket) else "",

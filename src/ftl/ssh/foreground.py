@@ -25,21 +25,21 @@ _CHUNK = 1 << 20
 _GUARD = 'trap "" INT HUP TERM; read -r _; kill -s HUP "$1" && sleep 2 && kill -s KILL "$1"'
 
 
-async def run_in_foreground(argv: Sequence[str], *, mark: str | None = None) -> int:
+async def run_in_foreground(argv: Sequence[str], *, boundary: str | None = None) -> int:
     """Run a child with FTL's own stdin, stdout and stderr, and return its exit status.
 
     It stays in our process group, which alone may use the terminal. It ends with us, `kill -9` included.
 
-    Its stdout begins after the line with `mark`; None: it goes to ours directly.
+    Its stdout begins after the line with `boundary`; None: it goes to ours directly.
 
     Raises:
         BrokenPipeError: The reader of our stdout has gone.
         OSError: It cannot be started, or our stdout cannot be written.
     """
-    if mark is None:
+    if boundary is None:
         async with _running(argv, None) as process:
             return _status(await process.wait())
-    copy = _Copy(mark)
+    copy = _Copy(boundary)
     try:
         async with _running(argv, copy.sink) as process:
             copy.start()
@@ -87,7 +87,7 @@ async def _running(argv: Sequence[str], stdout: int | None) -> AsyncIterator[Pro
 
 
 class _Copy:
-    """Copies a child's stdout to ours, after the mark; in a thread, since stdout may block.
+    """Copies a child's stdout to ours, after the boundary; in a thread, since stdout may block.
 
     The thread is a daemon: a reader that has stopped reading must not keep FTL from ending.
 
@@ -96,12 +96,12 @@ class _Copy:
         ended: Done when all is written; has the error, if there was one.
     """
 
-    def __init__(self, mark: str) -> None:
+    def __init__(self, boundary: str) -> None:
         self._source, self.sink = os.pipe()
         if sys.platform == "linux":
             with suppress(OSError):  # the user's limit for pipes
                 fcntl.fcntl(self._source, fcntl.F_SETPIPE_SZ, _CHUNK)
-        self._noise = NoiseFilter(mark)
+        self._noise = NoiseFilter(boundary)
         self._loop = asyncio.get_running_loop()
         self.ended: asyncio.Future[None] = self._loop.create_future()
         self._started = False

@@ -1,14 +1,14 @@
-"""Framing of a remote command's output by a random mark: the login's noise is dropped.
+"""Framing of a remote command's output by a random boundary: the login's noise is dropped.
 
 sshd runs commands by the login shell, which reads ~/.bashrc (bash does so under sshd), and after ~/.ssh/rc. Whatever
 these print ("Welcome to prod", with or without a newline, on either stream) comes before the command's own output on
-the same streams. So the command line that is sent first prints a line with a mark that is new for each command, on
+the same streams. So the command line that is sent first prints a line with a boundary that is new for each command, on
 stdout and on stderr (`preamble`), and then becomes the command. The login shell cannot add anything later: it is
 replaced (`exec`).
 
-    mark = new_mark()
-    process = await start(["ssh", HOST, "--", framed_line(argv, mark)], mark)   # a process whose streams have no noise
-    output = strip_noise(completed.stdout, mark)                                # or the output of one that has ended
+    boundary = new_boundary()
+    process = await start(["ssh", HOST, "--", framed_line(argv, boundary)], boundary)  # streams without noise
+    output = strip_noise(completed.stdout, boundary)  # or the output of one that has ended
 """
 
 from __future__ import annotations
@@ -27,51 +27,51 @@ NOISE_KEPT = 200
 """Bytes of noise that are kept, to be shown."""
 
 
-def new_mark() -> str:
-    """A mark that no output contains by chance, and that nobody can predict."""
+def new_boundary() -> str:
+    """A boundary that no output contains by chance, and that nobody can predict."""
     return f"ftl-{secrets.token_hex(16)}"
 
 
-def preamble(mark: str) -> str:
-    """Shell commands that print the mark on both streams; on stderr with the shell's process ID.
+def preamble(boundary: str) -> str:
+    """Shell commands that print the boundary on both streams, on stderr with their process ID.
 
-    A noise line may lack its newline, so the mark brings one.
+    A noise line may lack its newline, so the boundary brings one.
     """
-    return f'printf "\\n%s\\n" {mark}; printf "\\n%s %s\\n" {mark} "$$" >&2'
+    return f'printf "\\n%s\\n" {boundary}; printf "\\n%s %s\\n" {boundary} "$$" >&2'
 
 
 class NoiseFilter:
-    """Drops one output stream's bytes up to the mark's line, and that line.
+    """Drops one output stream's bytes up to the boundary's line, and that line.
 
     Attributes:
         noise: The beginning of what was dropped.
-        label: The rest of the mark's line (the process ID on stderr); None while the mark has not come.
+        label: The rest of the boundary's line (the process ID on stderr); None while the boundary has not come.
     """
 
-    def __init__(self, mark: str) -> None:
+    def __init__(self, boundary: str) -> None:
         self.noise = b""
         self.label: str | None = None
-        self._mark = f"\n{mark}".encode()
+        self._boundary = f"\n{boundary}".encode()
         self._pending = b""
 
     def feed(self, data: bytes) -> bytes:
-        """The part of `data` that belongs to the command; empty while the mark has not come."""
+        """The part of `data` that belongs to the command; empty while the boundary has not come."""
         if self.label is not None:
             return data
         self._pending += data
-        start = self._pending.find(self._mark)
-        if start < 0:  # keep what may be the beginning of the mark
-            self._drop(max(0, len(self._pending) - len(self._mark)))
+        start = self._pending.find(self._boundary)
+        if start < 0:  # keep what may be the beginning of the boundary
+            self._drop(max(0, len(self._pending) - len(self._boundary)))
             return b""
         self._drop(start)
-        line, newline, output = self._pending[len(self._mark) :].partition(b"\n")
+        line, newline, output = self._pending[len(self._boundary) :].partition(b"\n")
         if not newline:
             return b""
         self.label, self._pending = line.decode(errors="replace").strip(), b""
         return output
 
     def messages(self) -> str:
-        """All that is kept of a stream that has ended without the mark."""
+        """All that is kept of a stream that has ended without the boundary."""
         return (self.noise + self._pending).decode(errors="replace")
 
     def _drop(self, count: int) -> None:
@@ -79,22 +79,22 @@ class NoiseFilter:
         self._pending = self._pending[count:]
 
 
-def strip_noise(output: bytes, mark: str) -> bytes | None:
-    """A command's output without noise; None without the mark: the command was never started."""
-    noise = NoiseFilter(mark)
+def strip_noise(output: bytes, boundary: str) -> bytes | None:
+    """A command's output without noise; None without the boundary: it was never started."""
+    noise = NoiseFilter(boundary)
     own = noise.feed(output)
     return None if noise.label is None else own
 
 
-def process_id(stderr: bytes, mark: str) -> str | None:
-    """The command's process ID, from its stderr so far; None while the mark has not come."""
-    noise = NoiseFilter(mark)
+def process_id(stderr: bytes, boundary: str) -> str | None:
+    """The command's process ID, from its stderr so far; None while the boundary has not come."""
+    noise = NoiseFilter(boundary)
     noise.feed(stderr)
     return noise.label
 
 
 class FramedProcess(Process):
-    """A process whose streams start after the mark."""
+    """A process whose streams start after the boundary."""
 
     def __init__(
         self, transport: asyncio.SubprocessTransport, streams: _FramedStreams, loop: asyncio.AbstractEventLoop
@@ -112,10 +112,10 @@ class FramedProcess(Process):
         return await asyncio.shield(self._streams.begun)
 
 
-async def start(argv: Sequence[str], mark: str, *, group: int) -> FramedProcess:
-    """Start a child with pipes, whose command was framed: its streams start after the mark.
+async def start(argv: Sequence[str], boundary: str, *, group: int) -> FramedProcess:
+    """Start a child with pipes, whose command was framed: its streams start after the boundary.
 
-    A stream without a mark is empty: the command was never started.
+    A stream without a boundary is empty: the command was never started.
 
     It joins the process group, to be ended with that.
 
@@ -123,16 +123,16 @@ async def start(argv: Sequence[str], mark: str, *, group: int) -> FramedProcess:
         OSError: It cannot be started.
     """
     loop = asyncio.get_running_loop()
-    transport, streams = await spawn(lambda: _FramedStreams(mark, loop), argv, group=group)
+    transport, streams = await spawn(lambda: _FramedStreams(boundary, loop), argv, group=group)
     return FramedProcess(transport, streams, loop)
 
 
 class _FramedStreams(SubprocessStreamProtocol):
     """Pipes as asyncio's Process has them, less the noise."""
 
-    def __init__(self, mark: str, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, boundary: str, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(limit=READ_LIMIT, loop=loop)
-        self._filters = {1: NoiseFilter(mark), 2: NoiseFilter(mark)}
+        self._filters = {1: NoiseFilter(boundary), 2: NoiseFilter(boundary)}
         self.begun: asyncio.Future[str | None] = loop.create_future()
 
     def pipe_data_received(self, fd: int, data: bytes | str) -> None:

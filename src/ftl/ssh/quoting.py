@@ -43,14 +43,14 @@ def command_line(argv: Sequence[str]) -> str:
     return " ".join("'" + word.replace("'", "'\"'\"'") + "'" for word in argv)
 
 
-def framed_line(argv: Sequence[str], mark: str) -> str:
-    """The command line of a command whose outputs begin after a mark: see `ftl.ssh.framing`."""
-    return line(f"{preamble(mark)}; exec {command_line(argv)}")
+def framed_line(argv: Sequence[str], boundary: str) -> str:
+    """The command line of a command whose outputs begin after a boundary: see `ftl.ssh.framing`."""
+    return line(f"{preamble(boundary)}; exec {command_line(argv)}")
 
 
-def marked_line(argv: Sequence[str], mark: str) -> str:
-    """The command line of a command whose stdout alone begins after a mark."""
-    return line(f'printf "\\n%s\\n" {mark}; exec {command_line(argv)}')
+def bounded_line(argv: Sequence[str], boundary: str) -> str:
+    """The command line of a command whose stdout alone begins after a boundary."""
+    return line(f'printf "\\n%s\\n" {boundary}; exec {command_line(argv)}')
 
 
 def plain_line(argv: Sequence[str]) -> str:

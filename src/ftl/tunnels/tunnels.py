@@ -254,9 +254,9 @@ def _check_running(
 
 async def _addresses(engine: Engine, project: str) -> dict[TunnelTarget, ContainerAddress]:
     """Addresses of the running dependencies' ports, as seen from the server."""
-    marks = {labels.PROJECT: project, labels.ROLE: labels.ROLE_DEPENDENCY}
+    label_map = {labels.PROJECT: project, labels.ROLE: labels.ROLE_DEPENDENCY}
     addresses: dict[TunnelTarget, ContainerAddress] = {}
-    for container in await engine.containers(labels=marks):
+    for container in await engine.containers(labels=label_map):
         if container.state == "running":
             for port in container.published:
                 if port.host_port and port.protocol == "tcp":

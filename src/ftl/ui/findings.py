@@ -1,4 +1,4 @@
-"""Draw the findings of `ftl doctor`: grouped by area, a mark a line, the fix below."""
+"""Draw the findings of `ftl doctor`: grouped by area, a symbol a line, the fix below."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TITLES: dict[Area, str] = {
 WIDEST = 100
 """Width beyond which a sentence is hard to read."""
 
-_MARKS: dict[Level, tuple[str, str, str]] = {
+_SYMBOLS: dict[Level, tuple[str, str, str]] = {
     "ok": ("32", "✓", "+"),
     "warning": ("33", "!", "!"),
     "problem": ("1;31", "✗", "x"),
@@ -37,7 +37,7 @@ _GLUE = "\x00"
 
 
 def draw(findings: Sequence[Finding], *, width: int, is_unicode: bool) -> list[tuple[Part, ...]]:
-    """Draw findings, in the order of their areas, each with its mark and its fix.
+    """Draw findings, in the order of their areas, each with its symbol and its fix.
 
     Commands are kept in one line even where they are wider than the columns.
 
@@ -54,9 +54,9 @@ def draw(findings: Sequence[Finding], *, width: int, is_unicode: bool) -> list[t
 
 
 def _finding(finding: Finding, width: int, is_unicode: bool) -> Iterator[tuple[Part, ...]]:
-    code, *marks = _MARKS[finding.level]
+    code, *symbols = _SYMBOLS[finding.level]
     first, *more = _wrapped(f"{finding.name}: {finding.what}", width - 4)
-    yield "  ", Span(marks[0 if is_unicode else 1], code), f" {first}"
+    yield "  ", Span(symbols[0 if is_unicode else 1], code), f" {first}"
     yield from ((f"    {line}",) for line in more)
     if finding.fix is not None:
         first, *more = _wrapped(finding.fix, width - 9)

@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.server, pytest.mark.usefixtures("busybox", "proxy_imag
 def test_what_a_power_cut_leaves_of_the_records(
     server_factory: ServerFactory, ftl: Callable[..., Project], suite: str, store: str
 ) -> None:
-    """An older generation stays beside each file, a damaged hold counts as one, and a lost record is made again."""
+    """An older copy stays beside each file, a damaged hold counts as one, and a lost record is made again."""
     server = server_factory("cut", suite=suite, store=store)
     app = lab_project(ftl, server)
     app.deploy().ok()

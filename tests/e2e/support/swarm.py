@@ -24,8 +24,8 @@ def form_swarm(servers: Sequence[Server], project: str, hosts: Sequence[str] = (
         )
     for server, host in zip(servers, hosts or [server.address for server in servers], strict=True):
         node = server.docker("info", "--format", "{{.Swarm.NodeID}}").strip()
-        marks = (f"ftl.role.{project}.any=true", f"ftl.host.{project}={host}")
-        first.docker("node", "update", *(f"--label-add={mark}" for mark in marks), node)
+        node_labels = (f"ftl.role.{project}.any=true", f"ftl.host.{project}={host}")
+        first.docker("node", "update", *(f"--label-add={label}" for label in node_labels), node)
     labels = ("--label", f"ftl.project={project}", "--label", "ftl.role=network")
     overlay = ("--driver", "overlay", "--attachable", "--subnet", "10.93.0.0/24")
     first.docker("network", "create", *overlay, *labels, f"ftl-c-{project}")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from ftl.cli.views.summary import MARK, append, failure_text, result_text, summarised_failure
+from ftl.cli.views.summary import FIGURES, append, failure_text, result_text, summarised_failure
 from ftl.deploy.result import DeployResult, ServiceResult
 from ftl.errors import ConfigError, ErrorContext, FtlError, HookFailed, Problem, UsageError
 from tests.harness import ROOT
@@ -77,7 +77,7 @@ def test_summary_of_a_deploy() -> None:
     assert "| `web` | replaced | `shop-web:r7` | 1 layer, 2.0 kB instead of 6.1 kB | 5 layers |" in text
     assert "`old` was removed" in text
     last = text.splitlines()[-1]
-    assert last.startswith(MARK)
+    assert last.startswith(FIGURES)
     assert '"url": "https://shop.example.org", "seconds": 12.34, "bytes": 2048}' in last
 
 

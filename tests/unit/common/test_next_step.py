@@ -46,15 +46,15 @@ def test_a_marked_command_is_completed_once() -> None:
 
 
 def test_outside_a_call_a_command_stays_as_it_is() -> None:
-    """The marks go all the same."""
+    """The sentinels go all the same."""
     complete_by(None)
     assert completed(ftl("deploy")) == "`ftl deploy`"
 
 
-@pytest.mark.parametrize("mark", ["", "| ", "\ufdd0", "\ufdd0" * 12])
-def test_words_of_others_are_not_touched(mark: str) -> None:
-    """Not even noncharacters before them make a mark: which ones do is drawn by lot."""
-    text = f"{mark}`ftl deploy`"
+@pytest.mark.parametrize("others", ["", "| ", "\ufdd0", "\ufdd0" * 12])
+def test_words_of_others_are_not_touched(others: str) -> None:
+    """Not even noncharacters before them make a sentinel: which ones do is drawn by lot."""
+    text = f"{others}`ftl deploy`"
     assert completed(text) == text
     assert "-e x" not in escaped(text) + printable(text) + redacted_json({"line": text})
     error = FtlError(f"`{text}` failed", cause=text, hint=text).with_details([text])

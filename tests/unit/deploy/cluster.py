@@ -43,7 +43,7 @@ def tasks_of(
 ) -> tuple[Container, ...]:
     """The replicas of the Swarm service `web` at a release, kept away from the servers in `without`."""
     web = asked.services[0]
-    marks = {
+    label_map = {
         labels.PROJECT: "shop",
         labels.SERVICE: "web",
         labels.RELEASE: release,
@@ -56,7 +56,7 @@ def tasks_of(
     swarm = SwarmService(
         f"s{release}",
         f"shop-web-{release}",
-        marks,
+        label_map,
         "sha256:i",
         web.replicas,
         {"n": (alias,)},
@@ -173,5 +173,5 @@ def task_on(slot: int) -> Container:
     """The container of a task of `web`, as its node lists it."""
     replica = tasks_of(ASKED, "r1")[slot - 1]
     name = f"shop-web-r1.{slot}.t{slot}"
-    marks = {labels.SWARM_TASK: f"t{slot}", labels.SWARM_SERVICE: "sr1", labels.SWARM_TASK_NAME: name}
-    return replace(replica, id=f"c{slot}", name=name, labels={**replica.labels, **marks})
+    label_map = {labels.SWARM_TASK: f"t{slot}", labels.SWARM_SERVICE: "sr1", labels.SWARM_TASK_NAME: name}
+    return replace(replica, id=f"c{slot}", name=name, labels={**replica.labels, **label_map})

@@ -85,7 +85,7 @@ def test_the_membership_of_a_swarm_is_in_the_info(
 ) -> None:
     """A manager says whether it reaches a leader, and which of several beginnings of a cluster it is in."""
     info = convert.engine_info({"Swarm": swarm}, "1.41")
-    assert (info.node, info.is_manager, info.has_leader, info.generation) == expected
+    assert (info.node, info.is_manager, info.has_leader, info.times_begun) == expected
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,8 @@ IMAGE = "caddy:2"
 
 def spec(project: str = "shop", service: str = "backups") -> ContainerSpec:
     """A helper of a project."""
-    marks = {labels.PROJECT: project, labels.ROLE: labels.ROLE_TRANSFER, labels.SERVICE: service}
-    return ContainerSpec(image=IMAGE, labels=marks, restart="no")
+    label_map = {labels.PROJECT: project, labels.ROLE: labels.ROLE_TRANSFER, labels.SERVICE: service}
+    return ContainerSpec(image=IMAGE, labels=label_map, restart="no")
 
 
 OTHERS = {

@@ -83,8 +83,8 @@ def test_a_folder_without_a_job_is_read_with_the_proxys_image() -> None:
     """It has a shell; the image of a dependency may have none, as that of nats."""
 
     def of(role: str, project: str = "shop") -> Container:
-        marks = {labels.PROJECT: project, labels.ROLE: role}
-        return Container(role, role, role, f"image-{role}", marks, "running", "", 0)
+        label_map = {labels.PROJECT: project, labels.ROLE: role}
+        return Container(role, role, role, f"image-{role}", label_map, "running", "", 0)
 
     dependency, proxy = of(labels.ROLE_DEPENDENCY), of(labels.ROLE_PROXY, "")
     there = (dependency, of(labels.ROLE_STATE, ""), proxy)

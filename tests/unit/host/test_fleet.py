@@ -65,8 +65,8 @@ def test_the_first_server_is_a_manager_with_a_leader(ranks: list[tuple[bool, boo
             name,
             FakeMachine(name),
             FakeEngine(name=name),
-            replace(SEEN, is_manager=is_manager, has_leader=leads, generation=generation),
+            replace(SEEN, is_manager=is_manager, has_leader=leads, times_begun=times_begun),
         )
-        for name, (is_manager, leads, generation) in zip("abc", ranks, strict=False)
+        for name, (is_manager, leads, times_begun) in zip("abc", ranks, strict=False)
     ]
     assert Fleet(sessions).first.name == first

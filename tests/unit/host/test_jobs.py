@@ -61,7 +61,7 @@ def job(
 ) -> JobState:
     """The job nightly, due at 03:15; with the crontab of a machine."""
     engine = engine or Engine()
-    marks = {
+    label_map = {
         labels.PROJECT: "shop",
         labels.SERVICE: "web",
         labels.ROLE: labels.ROLE_JOB,
@@ -69,7 +69,7 @@ def job(
         labels.SCHEDULE: "15 3 * * *",
         labels.WHEN: "15 03 * * * both UTC 1800",
     }
-    spec = ContainerSpec(image="web", labels=marks, restart="no")
+    spec = ContainerSpec(image="web", labels=label_map, restart="no")
     asyncio.run(ensure_store(engine, "web"))
     asyncio.run(engine.put_archive(STORE, FOLDER, tar_archive({"shop/nightly.runs": stored.encode()})))
     names = [f"shop.job.nightly{suffix}", *(["shop.job.nightly.old-1"] if old else [])]

@@ -32,11 +32,11 @@ async def add(
     """Create a container of the project, in its network, and start it."""
     engine.add_image(image)
     await engine.create_network(PROJECT, {})
-    marks = {labels.PROJECT: PROJECT, labels.ROLE: role, labels.SERVICE: service, **(more or {})}
+    label_map = {labels.PROJECT: PROJECT, labels.ROLE: role, labels.SERVICE: service, **(more or {})}
     if role == labels.ROLE_SERVICE:
-        marks[labels.RELEASE] = release
+        label_map[labels.RELEASE] = release
     await engine.create(
-        name, ContainerSpec(image=image, labels=marks, networks={PROJECT: ()}, publish=publish)
+        name, ContainerSpec(image=image, labels=label_map, networks={PROJECT: ()}, publish=publish)
     )
     await engine.start(name)
 

@@ -13,23 +13,23 @@ import pytest
 PROGRAM = """
 import asyncio, sys
 from ftl.ssh.foreground import run_in_foreground
-mark = sys.argv[1] or None
-sys.exit(asyncio.run(run_in_foreground(sys.argv[2:], mark=mark)))
+boundary = sys.argv[1] or None
+sys.exit(asyncio.run(run_in_foreground(sys.argv[2:], boundary=boundary)))
 """
 
 
-def call(mark: str, *argv: str) -> list[str]:
+def call(boundary: str, *argv: str) -> list[str]:
     """Command line that runs a child in the foreground."""
-    return [sys.executable, "-c", PROGRAM, mark, *argv]
+    return [sys.executable, "-c", PROGRAM, boundary, *argv]
 
 
-@pytest.mark.parametrize("mark", ["", "MARK"])
-def test_streams_and_status_are_the_childs(mark: str) -> None:
-    """Bytes pass both ways unchanged; with a mark, only what comes after it."""
+@pytest.mark.parametrize("boundary", ["", "BOUNDARY"])
+def test_streams_and_status_are_the_childs(boundary: str) -> None:
+    """Bytes pass both ways unchanged; with a boundary, only what comes after it."""
     data = bytes(range(256)) * 5000
-    noise = "echo Welcome; printf 'to prod\\nMARK\\n';" if mark else ""
+    noise = "echo Welcome; printf 'to prod\\nBOUNDARY\\n';" if boundary else ""
     done = subprocess.run(
-        call(mark, "sh", "-c", f"{noise} echo oops >&2; cat; exit 7"),
+        call(boundary, "sh", "-c", f"{noise} echo oops >&2; cat; exit 7"),
         input=data,
         capture_output=True,
         check=False,
@@ -45,7 +45,7 @@ def test_a_signals_status_is_that_of_a_shell() -> None:
 def test_a_reader_that_has_gone_ends_the_child() -> None:
     """As in `ftl exec web -- yes | head`."""
     process = subprocess.Popen(
-        call("MARK", "sh", "-c", "printf '\\nMARK\\n'; exec yes"),
+        call("BOUNDARY", "sh", "-c", "printf '\\nBOUNDARY\\n'; exec yes"),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )

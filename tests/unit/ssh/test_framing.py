@@ -16,7 +16,7 @@ from ftl import child
 from ftl.ssh.framing import (
     NOISE_KEPT,
     NoiseFilter,
-    new_mark,
+    new_boundary,
     process_id,
     start,
     strip_noise,
@@ -26,14 +26,14 @@ from ftl.ssh.quoting import framed_line
 if TYPE_CHECKING:
     from pathlib import Path
 
-MARK = "ftl-0123456789abcdef"
+BOUNDARY = "ftl-0123456789abcdef"
 
 
 @given(st.binary(max_size=80), st.binary(max_size=80), st.lists(st.integers(0, 200), max_size=8))
 def test_output_after_the_mark_is_kept_whole(noise: bytes, output: bytes, cuts: list[int]) -> None:
     """However the stream is cut into pieces, nothing of the noise comes through and nothing of the output is lost."""
-    stream = noise + f"\n{MARK}\n".encode() + output
-    noise_filter = NoiseFilter(MARK)
+    stream = noise + f"\n{BOUNDARY}\n".encode() + output
+    noise_filter = NoiseFilter(BOUNDARY)
     edges = sorted({0, len(stream), *(cut for cut in cuts if cut < len(stream))})
     pieces = [stream[start:end] for start, end in itertools.pairwise(edges)]
     assert b"".join(map(noise_filter.feed, pieces)) == output
@@ -42,8 +42,8 @@ def test_output_after_the_mark_is_kept_whole(noise: bytes, output: bytes, cuts: 
 
 def test_the_rest_of_the_marks_line_is_its_label() -> None:
     """On stderr it is the command's process ID."""
-    noise_filter = NoiseFilter(MARK)
-    assert noise_filter.feed(f"\n{MARK} 12".encode()) == b""
+    noise_filter = NoiseFilter(BOUNDARY)
+    assert noise_filter.feed(f"\n{BOUNDARY} 12".encode()) == b""
     assert noise_filter.label is None
     assert noise_filter.feed(b"34\nerror") == b"error"
     assert noise_filter.label == "1234"
@@ -51,22 +51,22 @@ def test_the_rest_of_the_marks_line_is_its_label() -> None:
 
 def test_a_command_that_never_started_has_no_output() -> None:
     """Noise alone (`This account is not available.`) is not taken for an answer."""
-    assert strip_noise(b"This account is not available.\n", MARK) is None
-    assert strip_noise(b"", MARK) is None
+    assert strip_noise(b"This account is not available.\n", BOUNDARY) is None
+    assert strip_noise(b"", BOUNDARY) is None
 
 
 def test_endless_noise_takes_no_memory() -> None:
     """Only the beginning is kept."""
-    noise_filter = NoiseFilter(MARK)
+    noise_filter = NoiseFilter(BOUNDARY)
     for _ in range(1000):
         assert noise_filter.feed(b"x" * 10_000) == b""
     assert len(noise_filter.noise) == NOISE_KEPT
-    assert len(noise_filter._pending) <= len(MARK) + 1
+    assert len(noise_filter._pending) <= len(BOUNDARY) + 1
 
 
 def test_marks_differ() -> None:
-    """A mark is used once."""
-    assert new_mark() != new_mark()
+    """A boundary is used once."""
+    assert new_boundary() != new_boundary()
 
 
 @pytest.fixture
@@ -79,10 +79,10 @@ def login(tmp_path: Path) -> dict[str, str]:
 
 def test_a_login_shells_noise_is_dropped_from_both_streams(login: dict[str, str]) -> None:
     """What the login shell's files print comes first and goes; the command's status and output stay."""
-    line = framed_line(["sh", "-c", "echo out; echo err >&2; exit 3"], MARK)
+    line = framed_line(["sh", "-c", "echo out; echo err >&2; exit 3"], BOUNDARY)
     done = subprocess.run(["bash", "-c", line], env=login, capture_output=True, check=False)
     assert done.stdout.startswith(b"Welcome to prod")
-    assert (strip_noise(done.stdout, MARK), strip_noise(done.stderr, MARK)) == (b"out\n", b"err\n")
+    assert (strip_noise(done.stdout, BOUNDARY), strip_noise(done.stderr, BOUNDARY)) == (b"out\n", b"err\n")
     assert done.returncode == 3
 
 
@@ -91,10 +91,10 @@ def test_a_started_commands_streams_begin_after_the_noise(
 ) -> None:
     """Its process can be talked to as any other; the process ID that it reports is its own."""
     monkeypatch.setenv("BASH_ENV", login["BASH_ENV"])
-    line = framed_line(["sh", "-c", "echo $$; cat; echo end >&2"], MARK)
+    line = framed_line(["sh", "-c", "echo $$; cat; echo end >&2"], BOUNDARY)
 
     async def talk() -> tuple[bytes, bytes]:
-        process = await start(["bash", "-c", line], MARK, group=0)
+        process = await start(["bash", "-c", line], BOUNDARY, group=0)
         try:
             assert process.stdin is not None
             process.stdin.write(b"hello\n")
@@ -111,5 +111,5 @@ def test_a_started_commands_streams_begin_after_the_noise(
 
 def test_the_process_id_is_known_as_soon_as_the_command_runs() -> None:
     """A command that is given up has to be ended by it."""
-    assert process_id(b"Welcome\n", MARK) is None
-    assert process_id(f"Welcome\n\n{MARK} 12\noops".encode(), MARK) == "12"
+    assert process_id(b"Welcome\n", BOUNDARY) is None
+    assert process_id(f"Welcome\n\n{BOUNDARY} 12\noops".encode(), BOUNDARY) == "12"

@@ -37,18 +37,20 @@ def test_a_shell_splits_the_line_into_exactly_these_arguments(arguments: list[st
 @given(arguments=argvs)
 def test_a_framed_command_runs_as_the_process_that_it_names(arguments: list[str]) -> None:
     """It gets the same arguments, and the process ID on its stderr is its own."""
-    line = framed_line(["sh", "-c", 'echo oops >&2; echo $$; printf "%s\\0" "$@"', "sh", *arguments], "mark")
+    line = framed_line(
+        ["sh", "-c", 'echo oops >&2; echo $$; printf "%s\\0" "$@"', "sh", *arguments], "boundary"
+    )
     done = subprocess.run(["sh", "-c", line], capture_output=True, check=True)
-    pid, stdout = process_id(done.stderr, "mark"), strip_noise(done.stdout, "mark")
+    pid, stdout = process_id(done.stderr, "boundary"), strip_noise(done.stdout, "boundary")
     expected = arguments or [""]
     assert stdout == (f"{pid}\n" + "".join(f"{word}\0" for word in expected)).encode()
-    assert strip_noise(done.stderr, "mark") == b"oops\n"
+    assert strip_noise(done.stderr, "boundary") == b"oops\n"
 
 
 @given(arguments=argvs)
 def test_a_framed_line_has_nothing_that_a_login_shell_reads_in_single_quotes(arguments: list[str]) -> None:
     """Neither csh's `!` and newlines nor fish's doubled backslashes: two quoted words, whatever the arguments hold."""
-    line = framed_line(["true", *arguments], "mark")
+    line = framed_line(["true", *arguments], "boundary")
     evaluates, script = line.removesuffix("'").rsplit(" '", 1)
     assert evaluates == """exec sh -c 'eval "$(printf "$0")"'"""
     assert not set(script) & set("'!\n\r")
@@ -70,9 +72,9 @@ def test_any_login_shell_passes_the_arguments(shell: str) -> None:
         "",
         "z" * 30_000,
     ]
-    line = framed_line(["sh", "-c", 'printf "%s\\0" "$@"', "sh", *arguments], "mark")
+    line = framed_line(["sh", "-c", 'printf "%s\\0" "$@"', "sh", *arguments], "boundary")
     done = subprocess.run([shell, "-c", line], capture_output=True, check=False)
-    assert strip_noise(done.stdout, "mark") == "".join(f"{word}\0" for word in arguments).encode()
+    assert strip_noise(done.stdout, "boundary") == "".join(f"{word}\0" for word in arguments).encode()
 
 
 @pytest.mark.parametrize("shell", ["sh", "bash", "csh", "tcsh"])
@@ -81,12 +83,12 @@ def test_a_long_script_is_compressed_and_runs_as_it_is(shell: str) -> None:
     if shutil.which(shell) is None:
         pytest.skip(f"needs {shell}")
     script = "cat\n" + "\n".join(f"printf '%s!\\n' \"$1\" {number}" for number in range(400))
-    line = framed_line(["sh", "-c", script, "sh", "it's é"], "mark")
+    line = framed_line(["sh", "-c", script, "sh", "it's é"], "boundary")
     assert len(line) < len(script) / 2
     done = subprocess.run([shell, "-c", line], input=b"given\n", capture_output=True, check=True)
     expected = "given\n" + "".join(f"it's é!\n{number}!\n" for number in range(400))
-    assert strip_noise(done.stdout, "mark") == expected.encode()
-    assert process_id(done.stderr, "mark") is not None
+    assert strip_noise(done.stdout, "boundary") == expected.encode()
+    assert process_id(done.stderr, "boundary") is not None
 
 
 @pytest.mark.parametrize("shell", ["sh", "bash"])
@@ -113,21 +115,21 @@ def test_what_is_no_command_is_refused(argv: list[str]) -> None:
     with pytest.raises(UsageError):
         command_line(argv)
     with pytest.raises(UsageError):
-        framed_line(argv, "mark")
+        framed_line(argv, "boundary")
 
 
 @pytest.mark.timeout(30)
 def test_ending_a_command_ends_what_it_started() -> None:
     """The whole process group goes, as sshd gives every command one of its own."""
     with subprocess.Popen(
-        ["sh", "-c", framed_line(["sh", "-c", "sleep 1000 & echo ready; wait"], "mark")],
+        ["sh", "-c", framed_line(["sh", "-c", "sleep 1000 & echo ready; wait"], "boundary")],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,
     ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
-        pid = process_id(process.stderr.readline() + process.stderr.readline(), "mark")
+        pid = process_id(process.stderr.readline() + process.stderr.readline(), "boundary")
         assert pid is not None
         while process.stdout.readline() != b"ready\n":
             pass

@@ -76,9 +76,9 @@ class Desk:
     async def database(self, words: bytes, host_port: int) -> None:
         """Run the database's container in place of the one there: it says these words on a port of the server."""
         await self.engine.remove("shop-db", force=True)
-        marks = {labels.PROJECT: "shop", labels.ROLE: labels.ROLE_DEPENDENCY, labels.SERVICE: "db"}
+        label_map = {labels.PROJECT: "shop", labels.ROLE: labels.ROLE_DEPENDENCY, labels.SERVICE: "db"}
         publish = (Publish(5432, host_port, "127.0.0.1"),)
-        await self.engine.create("shop-db", ContainerSpec(image=IMAGE, labels=marks, publish=publish))
+        await self.engine.create("shop-db", ContainerSpec(image=IMAGE, labels=label_map, publish=publish))
         await self.engine.start("shop-db")
 
         async def connected(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -239,10 +239,10 @@ def test_hooks_reach_dependencies_by_the_same_port_or_a_free_one(taken: bool) ->
     async def work() -> None:
         async with Desk() as desk, AsyncExitStack() as stack:
             await desk.database(b"one", 49153)
-            marks = {labels.PROJECT: "shop", labels.ROLE: labels.ROLE_DEPENDENCY, labels.SERVICE: "db"}
+            label_map = {labels.PROJECT: "shop", labels.ROLE: labels.ROLE_DEPENDENCY, labels.SERVICE: "db"}
             await desk.engine.remove("shop-db", force=True)
             publish = (Publish(desk.local, 49153, "127.0.0.1"),)
-            await desk.engine.create("shop-db", ContainerSpec(image=IMAGE, labels=marks, publish=publish))
+            await desk.engine.create("shop-db", ContainerSpec(image=IMAGE, labels=label_map, publish=publish))
             await desk.engine.start("shop-db")
             if taken:
                 holder = stack.enter_context(socket.socket())

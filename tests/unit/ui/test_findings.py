@@ -15,7 +15,7 @@ FOUND = [
 
 
 def test_groups_and_marks() -> None:
-    """Each area has a heading, each finding a mark and its fix below it."""
+    """Each area has a heading, each finding a symbol and its fix below it."""
     findings = [*FOUND[:1], Finding("dns", "a.example", "problem", "leads nowhere", "`dig a.example`")]
     assert [PLAIN.line(*parts) for parts in draw(findings, width=80, is_unicode=True)] == [
         "This machine",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ftl.deploy.result import DeployResult, ServiceResult
     from ftl.errors import Problem
 
-MARK = "<!-- ftl: "
+FIGURES = "<!-- ftl: "
 """Beginning of the last line: figures as JSON, for the action and the template of GitLab."""
 
 
@@ -77,7 +77,7 @@ def result_text(project: str, result: DeployResult, urls: Sequence[str]) -> str:
         "seconds": round(result.seconds, 3),
         "bytes": sum(unit.bytes_sent for unit in units.values()),
     }
-    return "\n".join([*lines, f"{MARK}{json.dumps(figures)} -->", ""])
+    return "\n".join([*lines, f"{FIGURES}{json.dumps(figures)} -->", ""])
 
 
 def failure_text(error: FtlError) -> str:

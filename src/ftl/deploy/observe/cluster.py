@@ -63,7 +63,7 @@ async def observe_fleet(fleet: Fleet, project: str, servers: Sequence[ClusterSer
         seen = replace(seen, crontab_differs=differs)
         return await _with_services(first, seen) if first.info.is_manager else seen
     _require_cluster(fleet)
-    marks = {labels.PROJECT: project, labels.ROLE: labels.ROLE_LIVE}
+    label_map = {labels.PROJECT: project, labels.ROLE: labels.ROLE_LIVE}
     listings = {one.name: asyncio.ensure_future(one.engine.containers()) for one in fleet}
     jobs = [one for one in fleet if one.name == servers[0].host]  # jobs run on the first of the file
     (looks, outdated), (((services, tasks), nodes), live) = await gather2(
@@ -74,7 +74,7 @@ async def observe_fleet(fleet: Fleet, project: str, servers: Sequence[ClusterSer
             ),
             gather(_crontab_differs(one, project, listings[one.name]) for one in jobs),
         ),
-        gather2(_swarm(first), _led(first.engine.configs.list(marks))),
+        gather2(_swarm(first), _led(first.engine.configs.list(label_map))),
     )
     _require_same_cluster(fleet, nodes)
     own = [service for service in services if service.labels.get(labels.PROJECT) == project]

@@ -268,12 +268,12 @@ def _backup_container(project: Project, dependency: Dependency) -> ContainerSpec
 
 def live_spec(change: JobChange, release: str) -> ContainerSpec:
     """A job's container as one release creates it."""
-    marks = {
+    label_map = {
         **change.spec.labels,
         labels.RELEASE: release,
         labels.CONTENT: _content(change.owner),
     }
-    return replace(change.spec, labels=marks)
+    return replace(change.spec, labels=label_map)
 
 
 # --- tracks -----------------------------------------------------------------------------------------

@@ -6,18 +6,18 @@
 
 # A power cut may have damaged it: the last line says that it is whole, and the file before it is there then.
 notify_file() { # PROJECT
-    notify_newest=$(notify_generation "$1" notify)
+    notify_newest=$(notify_copy "$1" notify)
     case $notify_newest in
     *'{"end": true}') ;;
     *)
-        notify_older=$(notify_generation "$1" notify.old)
+        notify_older=$(notify_copy "$1" notify.old)
         notify_newest=${notify_older:-$notify_newest}
         ;;
     esac
     printf '%s\n' "$notify_newest"
 }
 
-notify_generation() { # PROJECT FILE
+notify_copy() { # PROJECT FILE
     docker cp "$(of_role state):/ftl/$1/$2" - </dev/null 2>/dev/null | tar -xOf - 2>/dev/null
 }
 

@@ -300,5 +300,5 @@ def _at(server: str) -> tuple[str, ...]:
     return (server,) if server else ()
 
 
-def _owns(observed: Observed, marks: Mapping[str, str]) -> bool:
-    return marks.get(labels.PROJECT) == observed.project
+def _owns(observed: Observed, label_map: Mapping[str, str]) -> bool:
+    return label_map.get(labels.PROJECT) == observed.project

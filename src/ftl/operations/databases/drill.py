@@ -36,7 +36,7 @@ async def drill(
     Raises:
         FtlError: The throwaway did not start, or took no dump.
     """
-    marks = {
+    label_map = {
         labels.PROJECT: project.name,
         labels.SERVICE: dependency.name,
         labels.ROLE: labels.ROLE_RUN,
@@ -45,7 +45,7 @@ async def drill(
     spec = replace(
         dependency_container(project, dependency).spec,
         image=container.image_id,
-        labels=marks,
+        labels=label_map,
         mounts=(),
         publish=(),
         networks={},
@@ -67,7 +67,7 @@ async def remove_drills(session: Session, project: str) -> None:
 
     The server went down meanwhile.
     """
-    marks = {labels.PROJECT: project, labels.ROLE: labels.ROLE_RUN, labels.DRILL: "true"}
-    for container in await session.engine.containers(labels=marks):
+    label_map = {labels.PROJECT: project, labels.ROLE: labels.ROLE_RUN, labels.DRILL: "true"}
+    for container in await session.engine.containers(labels=label_map):
         if is_abandoned(container, session.info.now):
             await session.engine.remove(container.id, force=True)

@@ -46,8 +46,8 @@ async def ends_with_us(session: Session, container: str, lock: ScriptLock = NO_L
 
 def exec_words(container: str, script: str, *arguments: str, token: str = "") -> tuple[str, ...]:
     """Arguments of docker that run a script of this package in a container."""
-    mark = ("-e", f"FTL_EXEC={token}") if token else ()
-    return ("exec", "-i", *mark, container, "sh", "-c", script_text(script), "sh", *arguments)
+    token_option = ("-e", f"FTL_EXEC={token}") if token else ()
+    return ("exec", "-i", *token_option, container, "sh", "-c", script_text(script), "sh", *arguments)
 
 
 def docker_exec(session: Session, container: str, script: str, *arguments: str, token: str = "") -> list[str]:

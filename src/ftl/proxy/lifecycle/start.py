@@ -165,8 +165,8 @@ async def container_spec(engine: Engine, names: ProxyNames, image: str) -> Conta
         dns_options=("ndots:1",),
         sysctls=sysctls((await engine.info()).kernel),
     )
-    marks = {labels.CONFIG: fingerprint(spec), labels.RESTART: spec.restart}
-    return replace(spec, labels={**spec.labels, **marks})
+    label_map = {labels.CONFIG: fingerprint(spec), labels.RESTART: spec.restart}
+    return replace(spec, labels={**spec.labels, **label_map})
 
 
 async def wait_ready(engine: Engine, names: ProxyNames) -> None:

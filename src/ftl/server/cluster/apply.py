@@ -10,15 +10,15 @@ from ftl.engine import labels
 from ftl.errors import FtlError
 from ftl.events import Note
 from ftl.execution.runners import Runners
-from ftl.server.cluster.members import generation
+from ftl.server.cluster.members import times_begun
 from ftl.server.cluster.membership import (
     SwarmJoin,
     after_consensus,
     forget,
     former_server,
-    mark,
     passing_leaderless,
     remove_node,
+    store_membership,
 )
 from ftl.server.cluster.network import ClusterNetwork
 from ftl.server.cluster.steps import (
@@ -55,7 +55,7 @@ async def begin(context: ClusterContext, step: BeginCluster) -> None:
     context.undo.add(step, lambda: swarm_join.undo(lambda: forget(session)))
     beginning = session.engine.swarm.init(step.address, labels={labels.CLUSTER: "1"}, pool=step.pool)
     await swarm_join.make(beginning)
-    await mark(session)
+    await store_membership(session)
 
 
 @RUNNERS.runs(RecoverCluster)
@@ -64,7 +64,7 @@ async def recover(context: ClusterContext, step: RecoverCluster) -> None:
     swarm = context.session.engine.swarm
     await swarm.restart_alone(step.address)
     begun = await swarm.state()
-    await swarm.set_labels({**begun.labels, labels.CLUSTER: str(generation(begun) + 1)})
+    await swarm.set_labels({**begun.labels, labels.CLUSTER: str(times_begun(begun) + 1)})
     for name in step.others:
         await forget(context.sessions[name])
     for node in await swarm.nodes():
@@ -86,7 +86,7 @@ async def join(context: ClusterContext, step: JoinCluster) -> None:
     context.undo.add(step, lambda: swarm_join.undo(leave))
     token, managers = as_manager if step.manager else as_worker, [context.address(context.manager.name)]
     await swarm_join.make(context.session.engine.swarm.join(step.address, managers=managers, token=token))
-    await mark(context.session)
+    await store_membership(context.session)
     node = await context.node()
     if not await _seen(context, lambda nodes: _is_ready(nodes, node)):
         raise FtlError(

@@ -13,7 +13,7 @@ from ftl.engine.errors import NO_MAJORITY, RECOVER
 from ftl.errors import FtlError
 from ftl.host.session import open_session
 from ftl.server.cluster.join import SwarmView, view_by
-from ftl.server.cluster.members import generation, is_private
+from ftl.server.cluster.members import is_private, times_begun
 from ftl.server.doctor.checks.running import check_running
 from ftl.server.doctor.finding import Finding, Level
 from ftl.server.doctor.report import DoctorRequest, Report, run_checks
@@ -82,7 +82,7 @@ async def _cluster(project: Project) -> list[Finding]:
         leading = [server for server, state in states.items() if state.has_leader]
         found = SwarmView()
         if leading:
-            lead = max(leading, key=lambda server: generation(states[server]))
+            lead = max(leading, key=lambda server: times_begun(states[server]))
             found = await view_by(project.name, lead, sessions[lead])
         lost = {node.id for node in found.nodes if node.is_lost}
         cut_off = {server for server, state in states.items() if state.node in lost}
@@ -146,11 +146,11 @@ def _leaderless(states: Mapping[str, SwarmState]) -> Finding:
 
 def _strangers(states: Mapping[str, SwarmState], nodes: Set[str]) -> Iterator[Finding]:
     """Servers that the managers do not know."""
-    newest = max(map(generation, states.values()))
+    newest = max(map(times_begun, states.values()))
     for server, state in states.items():
         if state.node in nodes:
             continue
-        if state.has_leader and generation(state) < newest:
+        if state.has_leader and times_begun(state) < newest:
             text = f"{server} is in the cluster of before a recovery, and serves the release of then"
             fix = f"take it out of your DNS or load balancer; {ftl('setup')} lets it join the new cluster"
             yield _finding("problem", text, fix)

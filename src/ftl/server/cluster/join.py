@@ -14,8 +14,8 @@ from ftl.execution.stages import steps_of
 from ftl.proxy.names import overlay_network
 from ftl.server.cluster.apply import RUNNERS
 from ftl.server.cluster.context import ActingManager, ClusterContext
-from ftl.server.cluster.members import generation
-from ftl.server.cluster.membership import MARK, passing_leaderless
+from ftl.server.cluster.members import times_begun
+from ftl.server.cluster.membership import MEMBERSHIP_VOLUME, passing_leaderless
 from ftl.server.cluster.plan import plan, plan_recovery
 from ftl.server.cluster.ports import refuse_closed_ports
 from ftl.server.cluster.steps import JoinCluster
@@ -114,7 +114,7 @@ async def view(project: str, members: Sequence[Member], sessions: Mapping[str, S
     leading = [member for member in members if member.swarm.has_leader]
     if not leading:
         return SwarmView()
-    lead = max(leading, key=lambda member: generation(member.swarm)).name
+    lead = max(leading, key=lambda member: times_begun(member.swarm)).name
     found = await view_by(project, lead, sessions[lead])
     services = await sessions[lead].engine.services(labels={labels.PROJECT: project})
     images = {service.image for service in services if labels.SERVICE in service.labels}
@@ -148,7 +148,7 @@ async def view_by(project: str, lead: str, session: Session) -> SwarmView:
 async def refresh(member: Member, session: Session) -> Member:
     """A server as its engine describes it now: it may have just been installed."""
     state = await session.engine.swarm.state()
-    marks = await session.engine.volumes(labels={labels.ROLE: labels.ROLE_CLUSTER})
+    volumes = await session.engine.volumes(labels={labels.ROLE: labels.ROLE_CLUSTER})
     nodes = await session.engine.swarm.nodes() if state.has_leader else []
     facts = replace(
         member.facts,
@@ -157,7 +157,9 @@ async def refresh(member: Member, session: Session) -> Member:
         version=session.info.version,
         swarm=state,
         nodes=frozenset(node.id for node in nodes),
-        marked=next((mark.labels.get(labels.CLUSTER, "") for mark in marks if mark.name == MARK), ""),
+        stored_node=next(
+            (one.labels.get(labels.CLUSTER, "") for one in volumes if one.name == MEMBERSHIP_VOLUME), ""
+        ),
     )
     return replace(member, facts=facts)
 

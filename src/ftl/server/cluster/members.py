@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ftl.common.next_step import ftl
 from ftl.dataclass import dataclass
 from ftl.engine import labels
-from ftl.engine.convert import cluster_generation
+from ftl.engine.convert import cluster_times_begun
 from ftl.errors import FtlError
 from ftl.server.setup.observe.state import ClusterFacts
 
@@ -141,9 +141,9 @@ def is_ours(member: Member, nodes: frozenset[str]) -> bool:
     return member.facts.is_ours or (bool(member.swarm.node) and member.swarm.node in nodes)
 
 
-def generation(swarm: SwarmState) -> int:
-    """Number of times that the cluster was begun (`convert.cluster_generation`)."""
-    return cluster_generation(swarm.labels)
+def times_begun(swarm: SwarmState) -> int:
+    """Number of times that the cluster was begun (`convert.cluster_times_begun`)."""
+    return cluster_times_begun(swarm.labels)
 
 
 def known_nodes(members: Iterable[Member]) -> frozenset[str]:

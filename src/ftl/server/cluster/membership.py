@@ -1,4 +1,4 @@
-"""Membership of a server in FTL's cluster: its mark, and the ways out of it."""
+"""Membership of a server in FTL's cluster: how it is stored there, and the ways out of it."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from ftl.engine.calls.swarm import Swarm
     from ftl.host.session import Session
 
-MARK = "ftl-cluster"
-"""Volume whose label has the engine's node in FTL's cluster; see `ClusterFacts.marked`."""
+MEMBERSHIP_VOLUME = "ftl-cluster"
+"""Volume whose label has the engine's node in FTL's cluster; see `ClusterFacts.stored_node`."""
 
 _IN_A_SWARM = 503
 """Status with which an engine refuses to begin or join a Swarm while it is in one (20.10 to 29)."""
@@ -66,35 +66,38 @@ class SwarmJoin:
             await leave()
 
 
-async def mark(session: Session) -> None:
+async def store_membership(session: Session) -> None:
     """Note on the server itself that its membership is FTL's."""
     node = (await session.engine.swarm.state()).node
-    if await _marked(session) != node:
-        await _unmark(session)
+    if await _stored_node(session) != node:
+        await _remove_volume(session)
         own = {labels.ROLE: labels.ROLE_CLUSTER, labels.CLUSTER: node}
-        await session.engine.create_volume(MARK, own)
+        await session.engine.create_volume(MEMBERSHIP_VOLUME, own)
 
 
 async def forget(session: Session) -> None:
-    """Leave the Swarm, and remove the mark."""
+    """Leave the Swarm, and remove the volume that names its node."""
     await session.engine.swarm.leave()
-    await _unmark(session)
+    await _remove_volume(session)
 
 
-async def _marked(session: Session) -> str | None:
-    """The node that the mark has; None where there is no mark."""
+async def _stored_node(session: Session) -> str | None:
+    """The node that the volume has; None where there is no volume."""
     volumes = await session.engine.volumes(labels={labels.ROLE: labels.ROLE_CLUSTER})
-    return next((volume.labels.get(labels.CLUSTER, "") for volume in volumes if volume.name == MARK), None)
+    return next(
+        (volume.labels.get(labels.CLUSTER, "") for volume in volumes if volume.name == MEMBERSHIP_VOLUME),
+        None,
+    )
 
 
-async def _unmark(session: Session) -> None:
-    """Remove the mark if there is one.
+async def _remove_volume(session: Session) -> None:
+    """Remove the volume if there is one.
 
     For a volume that it does not have, an engine in a Swarm asks the leader, and one of 20.10 does not understand
     the question of one of 26.1.
     """
-    if await _marked(session) is not None:
-        await session.engine.remove_volume(MARK)
+    if await _stored_node(session) is not None:
+        await session.engine.remove_volume(MEMBERSHIP_VOLUME)
 
 
 async def remove_node(swarm: Swarm, node: str, *, is_manager: bool) -> None:

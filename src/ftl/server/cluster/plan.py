@@ -245,8 +245,8 @@ def _removed(
         if server is None or node.id in own:
             continue
         mine = dict.fromkeys(_own_labels(project, node.labels))
-        marks = (labels.node_drained(project), labels.node_jobless(project), labels.node_tried(project))
-        mine |= {name: None for name in marks if name in node.labels}
+        names = (labels.node_drained(project), labels.node_jobless(project), labels.node_tried(project))
+        mine |= {name: None for name in names if name in node.labels}
         if any(name.startswith(f"{labels.NODE_HOST}.") and name not in mine for name in node.labels):
             yield ReleaseServer(server, node.id, mine)
         else:

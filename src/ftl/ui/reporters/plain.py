@@ -35,9 +35,9 @@ class Plain:
     def _write(self, line: Line) -> None:
         """Write a line, but not the end of a quick step that has the same text as its start."""
         text = text_of(line)
-        if line.mark == "started":
+        if line.kind == "started":
             self._started.add(text)
-        elif line.mark == "done" and text in self._started:
+        elif line.kind == "done" and text in self._started:
             self._started.remove(text)
             return
         self._stream.write(Style().line(text) + "\n")
@@ -49,9 +49,9 @@ class Plain:
 def text_of(line: Line) -> str:
     """Text of a line, its subject first."""
     prefix = f"{line.subject}: " if line.subject else ""
-    match line.mark:
+    match line.kind:
         case "warning" | "hint":
-            return f"{line.mark}: {prefix}{line.text}"
+            return f"{line.kind}: {prefix}{line.text}"
         case "output":
             return f"{line.subject} | {line.text}" if line.subject else f"  {line.text}"
         case _:

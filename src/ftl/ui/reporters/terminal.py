@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from ftl.events import Event, TransferProgress
     from ftl.ui.reporters.board import Activity, Board
-    from ftl.ui.reporters.transcript import Line, LineMark, Transcript
+    from ftl.ui.reporters.transcript import Line, LineKind, Transcript
 
 REFRESH = 8
 """Redraws of the live part a second."""
@@ -32,7 +32,7 @@ REFRESH = 8
 WIDE, VERY_WIDE = 70, 100
 """Least widths of a terminal for a progress bar, and for a long one."""
 
-_STYLES: dict[LineMark, str] = {
+_STYLES: dict[LineKind, str] = {
     "done": "green",
     "failed": "bold red",
     "undone": "yellow",
@@ -40,7 +40,7 @@ _STYLES: dict[LineMark, str] = {
     "hint": "cyan",
     "output": "dim",
 }
-_MARKS: dict[LineMark, tuple[str, str]] = {"done": ("✓", "+"), "failed": ("✗", "x"), "undone": ("↩", "<")}
+_SYMBOLS: dict[LineKind, tuple[str, str]] = {"done": ("✓", "+"), "failed": ("✗", "x"), "undone": ("↩", "<")}
 
 
 class Terminal:
@@ -71,7 +71,7 @@ class Terminal:
             self._board.update(event)
             for line in self._transcript.lines(event):
                 if line.lasting:
-                    self._console.print(self._drawn(line), soft_wrap=line.mark == "output")
+                    self._console.print(self._drawn(line), soft_wrap=line.kind == "output")
             self._animate()
         except OSError:
             self._fall_silent()
@@ -126,14 +126,14 @@ class Terminal:
 
     def _drawn(self, line: Line) -> RenderableType:
         """A line of the transcript, with a hanging indent."""
-        style = _STYLES.get(line.mark, "")
-        if line.mark == "output":
+        style = _STYLES.get(line.kind, "")
+        if line.kind == "output":
             return _text(("  | " if line.subject is None else f"  {line.subject} | ", "dim"), line.text)
-        if line.mark in ("warning", "hint"):
-            return _text((line.mark, style), f": {_prefix(line.subject)}{line.text}")
-        mark = _MARKS.get(line.mark, ("•", "-"))[0 if self._unicode else 1]
+        if line.kind in ("warning", "hint"):
+            return _text((line.kind, style), f": {_prefix(line.subject)}{line.text}")
+        symbol = _SYMBOLS.get(line.kind, ("•", "-"))[0 if self._unicode else 1]
         grid = Table.grid(padding=(0, 1))
-        grid.add_row(Text(mark, style or "dim"), _text((_prefix(line.subject), "bold"), line.text))
+        grid.add_row(Text(symbol, style or "dim"), _text((_prefix(line.subject), "bold"), line.text))
         return grid
 
     def live_part(self) -> RenderableType:

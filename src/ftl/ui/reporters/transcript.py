@@ -17,7 +17,7 @@ from ftl.ui.sanitize import printable, shortened
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-LineMark = Literal["started", "done", "failed", "undone", "info", "warning", "hint", "output"]
+LineKind = Literal["started", "done", "failed", "undone", "info", "warning", "hint", "output"]
 """Kind of a line, which decides on its sign and colour."""
 
 LONG_STEP = 2.0
@@ -50,7 +50,7 @@ class Line:
             the others.
     """
 
-    mark: LineMark
+    kind: LineKind
     text: str
     subject: str | None = None
     lasting: bool = True
@@ -224,8 +224,8 @@ class Transcript:
     def _probed(self, event: events.Probed) -> Iterable[Line]:
         """With -v every probe; else a line now and then while a container is not healthy."""
         if self._verbose:
-            mark: LineMark = "done" if event.healthy else "info"
-            yield Line(mark, f"{event.container} answers: {_outcome(event)}", event.service)
+            kind: LineKind = "done" if event.healthy else "info"
+            yield Line(kind, f"{event.container} answers: {_outcome(event)}", event.service)
             return
         waits = int(event.seconds // WAITING)
         over = event.healthy or event.seconds >= event.limit

@@ -170,8 +170,8 @@ def test_a_task_that_still_stops_is_left_to_swarm() -> None:
     async def look() -> Observed:
         own = {labels.ROLE: labels.ROLE_SERVICE, labels.SERVICE: "web", labels.RELEASE: "r1"}
         for name, project, made in (("mine", "shop", own), ("other", "blog", {})):
-            marks = {labels.PROJECT: project, labels.SWARM_TASK: "t", labels.SWARM_SERVICE: "s", **made}
-            await engine.create(name, ContainerSpec(image="web", labels=marks))
+            label_map = {labels.PROJECT: project, labels.SWARM_TASK: "t", labels.SWARM_SERVICE: "s", **made}
+            await engine.create(name, ContainerSpec(image="web", labels=label_map))
         info = replace(INFO, node="a", is_manager=True)
         return await observe_fleet(Fleet([Session("a", FakeMachine(), engine, info)]), "shop", ())
 
@@ -187,8 +187,8 @@ def test_a_stop_that_broke_off_is_looked_for_on_servers_without_records() -> Non
             await engine.create_network("ftl-c-shop", {})
         await ensure_store(engines["a"], "web")
         await write_audit(engines["a"], "shop", [AuditEntry(1.0, "me@here", "stop db", "r1", "interrupted")])
-        marks = {labels.PROJECT: "shop", labels.ROLE: labels.ROLE_DEPENDENCY, labels.SERVICE: "db"}
-        spec = ContainerSpec(image="web", labels={**marks, labels.RESTART: "always"}, restart="no")
+        label_map = {labels.PROJECT: "shop", labels.ROLE: labels.ROLE_DEPENDENCY, labels.SERVICE: "db"}
+        spec = ContainerSpec(image="web", labels={**label_map, labels.RESTART: "always"}, restart="no")
         await engines["c"].start(await engines["c"].create("shop-db", spec))
         sessions = [
             Session(name, FakeMachine(), engine, replace(INFO, node=name, is_manager=name == "a"))
@@ -217,8 +217,8 @@ def test_servers_of_the_swarm_that_are_not_seen() -> None:
     """Those that do not answer, or are no longer in the file; and those whose jobs another server has."""
     engine = Manager("a", "a", "b", "d")
     host, jobless = labels.node_host("shop"), labels.node_jobless("shop")
-    marks = {"a": {host: "a", jobless: "true"}, "b": {host: "b"}, "d": {labels.node_host("blog"): "d"}}
-    engine._nodes = [replace(node, labels=marks[node.id]) for node in engine._nodes]
+    label_map = {"a": {host: "a", jobless: "true"}, "b": {host: "b"}, "d": {labels.node_host("blog"): "d"}}
+    engine._nodes = [replace(node, labels=label_map[node.id]) for node in engine._nodes]
 
     async def look() -> Observed:
         await engine.create_network("ftl-c-shop", {})
@@ -228,12 +228,12 @@ def test_servers_of_the_swarm_that_are_not_seen() -> None:
     found = asyncio.run(look())
     assert (found.unseen, found.jobless, found.joining) == (("b",), frozenset("a"), ("a",))
     assert found.unlisted == {}
-    marks["a"][labels.node_role("shop", labels.ANY_ROLE)] = "true"
+    label_map["a"][labels.node_role("shop", labels.ANY_ROLE)] = "true"
     assert asyncio.run(look()).joining == ()
 
 
 @pytest.mark.parametrize(
-    ("marks", "state", "is_open"),
+    ("label_map", "state", "is_open"),
     [
         ({}, "ready", False),
         ({labels.node_role("shop", labels.ANY_ROLE): "true"}, "ready", True),
@@ -246,7 +246,7 @@ def test_servers_of_the_swarm_that_are_not_seen() -> None:
     ],
 )
 def test_servers_that_the_file_does_not_name_any_more(
-    marks: dict[str, str], state: str, *, is_open: bool
+    label_map: dict[str, str], state: str, *, is_open: bool
 ) -> None:
     """They are in the cluster until `ftl setup` is run; the Swarm may still place tasks there."""
     engine = Manager("a", "a", "b", "d")
@@ -254,8 +254,8 @@ def test_servers_that_the_file_does_not_name_any_more(
     a, b, d = engine._nodes
     engine._nodes = [
         replace(a, labels={host: "a"}),
-        replace(b, labels={host: "b", **marks}, state="ready"),
-        replace(d, labels={host: "d", **marks}, state=state),
+        replace(b, labels={host: "b", **label_map}, state="ready"),
+        replace(d, labels={host: "d", **label_map}, state=state),
     ]
 
     async def look() -> Observed:

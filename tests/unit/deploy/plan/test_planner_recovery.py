@@ -181,13 +181,13 @@ def test_without_changes_the_release_is_the_live_one() -> None:
 def test_a_hook_that_still_runs_gets_the_time_to_stop_that_the_user_gave() -> None:
     """A migration goes on after its deploy was cut; one that has ended is simply removed."""
     asked = project(service(stop_timeout=45.0))
-    marks = {
+    label_map = {
         labels.PROJECT: "shop",
         labels.SERVICE: "web",
         labels.RELEASE: "r2",
         labels.ROLE: labels.ROLE_HOOK,
     }
-    runs = Container("h1", "shop-web-r2-pre", "app", "i", marks, "running", "", 0)
+    runs = Container("h1", "shop-web-r2-pre", "app", "i", label_map, "running", "", 0)
     ended = replace(runs, id="h2", name="shop-web-r2-post", state="exited")
     there = server(asked, *container(asked, "web", "r1"), runs, ended, live={"web": "r1"})
     found = plan(asked, there)

@@ -36,12 +36,12 @@ NAMELESS = Mount("0" * 64, "/data")
 
 def foreign(name: str, project_name: str = "", service_name: str = "", role: str = "service") -> Container:
     """A container that is not of the project `shop`."""
-    marks = (
+    label_map = (
         {labels.PROJECT: project_name, labels.SERVICE: service_name, labels.ROLE: role}
         if project_name
         else {}
     )
-    return Container(f"id-{name}", name, "app", "i", marks, "running", "", 0)
+    return Container(f"id-{name}", name, "app", "i", label_map, "running", "", 0)
 
 
 # --- volumes that move ------------------------------------------------------------------------------
@@ -132,8 +132,8 @@ def test_a_volume_of_another_project_is_never_shared() -> None:
 def test_an_image_tag_of_somebody_else_is_not_overwritten(owner: str, refused: bool) -> None:
     """The tag of the new release may exist only if it is the project's own."""
     asked = project()
-    marks = {"Labels": {labels.PROJECT: owner}} if owner else {}
-    image = Image("i", ("shop-web:r1",), (), (), marks, "linux/amd64", 1)
+    label_map = {"Labels": {labels.PROJECT: owner}} if owner else {}
+    image = Image("i", ("shop-web:r1",), (), (), label_map, "linux/amd64", 1)
     there = replace(server(asked, ready=False), images=(image,))
     if refused:
         with pytest.raises(UsageError, match="the image tag shop-web:r1 is taken"):
@@ -158,14 +158,16 @@ def test_a_container_of_others_is_not_taken_for_the_store_or_the_proxy(taken: st
             plan(asked, server(asked, other, ready=False))
 
 
-@pytest.mark.parametrize("marks", [{}, {labels.ROLE: labels.ROLE_VOLUME}, {labels.ROLE: labels.ROLE_STATE}])
-def test_a_volume_of_others_is_not_taken_for_the_records(marks: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "label_map", [{}, {labels.ROLE: labels.ROLE_VOLUME}, {labels.ROLE: labels.ROLE_STATE}]
+)
+def test_a_volume_of_others_is_not_taken_for_the_records(label_map: dict[str, str]) -> None:
     """Records hold the values of env; once their container is there, it says which volume they are in."""
     asked = project()
-    there = replace(server(asked, ready=False), volumes=(Volume("ftl-state", marks),))
+    there = replace(server(asked, ready=False), volumes=(Volume("ftl-state", label_map),))
     store = Container("s", "ftl-state", "app", "i", {labels.ROLE: labels.ROLE_STATE}, "created", "", 0)
     assert actions(plan(asked, replace(there, containers=(store,)))) == {"web": "created"}
-    if marks.get(labels.ROLE) == labels.ROLE_STATE:
+    if label_map.get(labels.ROLE) == labels.ROLE_STATE:
         assert actions(plan(asked, there)) == {"web": "created"}
     else:
         with pytest.raises(UsageError, match="volume name ftl-state is taken by a volume that FTL did not"):
@@ -177,9 +179,9 @@ def test_a_network_of_others_is_not_taken_for_the_projects() -> None:
     asked = project()
     network = Network("n", "ftl-p-shop", {}, (), internal=False)
     there = server(asked, ready=False)
-    for marks, owner in (({}, "a network that FTL did not create"), ({labels.PROJECT: "x"}, "project x")):
+    for label_map, owner in (({}, "a network that FTL did not create"), ({labels.PROJECT: "x"}, "project x")):
         with pytest.raises(UsageError, match=f"the network name ftl-p-shop is taken by {owner}"):
-            plan(asked, replace(there, networks=(replace(network, labels=marks),)))
+            plan(asked, replace(there, networks=(replace(network, labels=label_map),)))
 
 
 @pytest.mark.parametrize("name", ["state", "proxy", "proxy-old"])

@@ -59,9 +59,9 @@ def test_the_volume_of_a_file_is_marked_and_never_a_second_mount(mounted: bool) 
         image="i", labels={"a": "b"}, settings=READ_ONLY, files=(file("/srv/app/key"),), mounts=data
     )
     made = body.container(spec, log_driver="")
-    host, marks = made["HostConfig"], made["Labels"]
+    host, label_map = made["HostConfig"], made["Labels"]
     assert isinstance(host, dict)
-    assert isinstance(marks, dict)
+    assert isinstance(label_map, dict)
     assert [mount.get("Source") for mount in host["Mounts"]] == ["0" * 64 if mounted else None]
-    assert marks["a"] == "b"
-    assert marks.get(labels.FILES) == (None if mounted else "/srv/app")
+    assert label_map["a"] == "b"
+    assert label_map.get(labels.FILES) == (None if mounted else "/srv/app")

@@ -36,10 +36,10 @@ ME = Author("me@here")
 
 def numbered(box: Container, number: int, *, added: bool = False, generation: int = 1) -> Container:
     """The container as this version of FTL starts it: with its number."""
-    marks = {**box.labels, labels.REPLICA: str(number)}
-    marks |= {labels.ADDED: "true"} if added else {}
-    marks |= {labels.GENERATION: str(generation)} if generation > 1 else {}
-    return replace(box, labels=marks)
+    label_map = {**box.labels, labels.REPLICA: str(number)}
+    label_map |= {labels.ADDED: "true"} if added else {}
+    label_map |= {labels.GENERATION: str(generation)} if generation > 1 else {}
+    return replace(box, labels=label_map)
 
 
 def replicas(asked: Project, count: int, *, old: bool = False, state: str = "running") -> list[Container]:

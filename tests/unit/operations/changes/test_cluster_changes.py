@@ -75,9 +75,9 @@ def first(found: Plan, kind: type[T]) -> T:
 def stopped() -> tuple[Container, ...]:
     """The replicas of `web` after `ftl stop`: its Swarm service has none, and a label with their number."""
     (swarm,) = {one.id.partition(".")[0]: one for one in tasks_of(ASKED, "r1")}.values()
-    marks = {**swarm.labels, labels.STOPPED: "2"}
+    label_map = {**swarm.labels, labels.STOPPED: "2"}
     endpoint = swarm.endpoints[0]
-    service_ = SwarmService("sr1", "shop-web-r1", marks, "sha256:i", 0, {"n": endpoint.aliases})
+    service_ = SwarmService("sr1", "shop-web-r1", label_map, "sha256:i", 0, {"n": endpoint.aliases})
     return tuple(replicas([service_], [], {"n": endpoint.network}))
 
 
@@ -116,13 +116,13 @@ def test_a_release_is_marked_on_every_manager() -> None:
 def test_remove_takes_everything_from_where_it_is() -> None:
     """Routes from each proxy, the Swarm service, containers, volumes and images from their servers, one network."""
     seen = live()
-    marks = {labels.PROJECT: "shop"}
-    image = Image("sha256:x", (), (), (), {"Labels": marks}, "linux/amd64", 1)
+    label_map = {labels.PROJECT: "shop"}
+    image = Image("sha256:x", (), (), (), {"Labels": label_map}, "linux/amd64", 1)
     views = tuple(
         replace(
             view,
             images=(*view.images, image) if view.name != "a" else view.images,
-            volumes=(Volume("shop-data", marks),) if view.name == "b" else (),
+            volumes=(Volume("shop-data", label_map),) if view.name == "b" else (),
         )
         for view in seen.views
     )
@@ -131,7 +131,7 @@ def test_remove_takes_everything_from_where_it_is() -> None:
         views=views,
         images=tuple(image for view in views for image in view.images),
         volumes=tuple(volume for view in views for volume in view.volumes),
-        networks=tuple(replace(network, labels=marks) for network in seen.networks),
+        networks=tuple(replace(network, labels=label_map) for network in seen.networks),
     )
     found = assign_servers(plan_remove(seen, volumes=True), seen, ASKED.servers)
     assert where(found, RemoveSite) == [SERVERS]
@@ -155,9 +155,9 @@ def test_a_removal_that_was_cut_is_completed() -> None:
     )
     assert where(found, RemoveSite) == [SERVERS]
 
-    marks = {labels.PROJECT: "shop"}
+    label_map = {labels.PROJECT: "shop"}
     views = tuple(
-        replace(view, proxy=bare, volumes=(Volume("shop-data", marks),) if view.name == "b" else ())
+        replace(view, proxy=bare, volumes=(Volume("shop-data", label_map),) if view.name == "b" else ())
         for view in seen.views
     )
     rest = replace(
@@ -174,9 +174,9 @@ def test_a_removal_that_was_cut_is_completed() -> None:
 def test_a_network_from_before_there_were_several_servers_is_removed_where_it_is() -> None:
     """No manager but that server itself knows it."""
     seen = live()
-    marks = {labels.PROJECT: "shop"}
-    overlay = replace(seen.networks[0], labels=marks)
-    bridges = {host: Network(f"n{host}", "ftl-shop", marks, ("172.30.0.0/16",), False) for host in "bc"}
+    label_map = {labels.PROJECT: "shop"}
+    overlay = replace(seen.networks[0], labels=label_map)
+    bridges = {host: Network(f"n{host}", "ftl-shop", label_map, ("172.30.0.0/16",), False) for host in "bc"}
     views = tuple(
         replace(view, networks=(overlay, *((bridges[view.name],) if view.name in bridges else ())))
         for view in seen.views

@@ -91,8 +91,8 @@ PROJECT = Project(
 def session(machine: FakeMachine) -> Session:
     """A server on which the dependency runs."""
     engine = FakeEngine(images=["db"])
-    marks = {labels.PROJECT: "shop", labels.SERVICE: "db", labels.ROLE: labels.ROLE_DEPENDENCY}
-    asyncio.run(engine.create("shop-db", ContainerSpec(image="db", labels=marks)))
+    label_map = {labels.PROJECT: "shop", labels.SERVICE: "db", labels.ROLE: labels.ROLE_DEPENDENCY}
+    asyncio.run(engine.create("shop-db", ContainerSpec(image="db", labels=label_map)))
     engine.by_name["shop-db"].state = "running"
     return Session("server", cast("Machine", machine), cast("Engine", engine), asyncio.run(engine.info()))
 

@@ -112,8 +112,8 @@ def test_a_dump_that_fails_ends_the_deploy(
     events: list[Event] = []
 
     async def scenario() -> None:
-        marks = {labels.PROJECT: "shop", labels.SERVICE: "db", labels.ROLE: labels.ROLE_DEPENDENCY}
-        await engine.create("shop-db", ContainerSpec(image="db", labels=marks))
+        label_map = {labels.PROJECT: "shop", labels.SERVICE: "db", labels.ROLE: labels.ROLE_DEPENDENCY}
+        await engine.create("shop-db", ContainerSpec(image="db", labels=label_map))
         engine.by_name["shop-db"].state = "running"
         session = Session("server", cast("Machine", machine), cast("Engine", engine), INFO)
         made = Plan("server", "shop", "r2", (), (Stage("backups", ((BackUp("db", servers=ONLY_SERVER),),)),))

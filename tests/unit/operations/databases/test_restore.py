@@ -227,8 +227,8 @@ class DatabaseServer:
 
     async def add(self, name: str, role: str, **more: str) -> None:
         """Add a container."""
-        marks = {labels.PROJECT: "shop", labels.SERVICE: "db", labels.ROLE: role, **more}
-        await self.engine.create(name, ContainerSpec(image="db", labels=marks))
+        label_map = {labels.PROJECT: "shop", labels.SERVICE: "db", labels.ROLE: role, **more}
+        await self.engine.create(name, ContainerSpec(image="db", labels=label_map))
 
     @property
     def scripts(self) -> list[str]:

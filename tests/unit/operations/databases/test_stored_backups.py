@@ -67,10 +67,12 @@ class Stage:
     async def session(self) -> Session:
         """A session with it."""
         engine = FakeEngine(images=["db", "proxy"])
-        marks = {labels.PROJECT: "shop", labels.ROLE: labels.ROLE_JOB, labels.JOB: "backup.db"}
+        label_map = {labels.PROJECT: "shop", labels.ROLE: labels.ROLE_JOB, labels.JOB: "backup.db"}
         mounts = (Mount(FOLDER, "/backups"),)
         if self._made:
-            await engine.create("shop.job.backup.db", ContainerSpec(image="db", labels=marks, mounts=mounts))
+            await engine.create(
+                "shop.job.backup.db", ContainerSpec(image="db", labels=label_map, mounts=mounts)
+            )
         await engine.create(
             "ftl-proxy", ContainerSpec(image="proxy", labels={labels.ROLE: labels.ROLE_PROXY})
         )

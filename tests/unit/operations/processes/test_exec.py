@@ -245,9 +245,9 @@ def on_several(**containers: str) -> Fleet:
     for number, (host, state) in enumerate(containers.items(), 1):
         engine = FakeEngine(name=host)
         if state:
-            marks = {labels.SWARM_TASK: f"t{number}", labels.SWARM_SERVICE: "s1"}
+            label_map = {labels.SWARM_TASK: f"t{number}", labels.SWARM_SERVICE: "s1"}
             name = f"shop-web-r1.{number}.t{number}"
-            run(add(engine, name, "web", release="r1", more={**marks, labels.SWARM_TASK_NAME: name}))
+            run(add(engine, name, "web", release="r1", more={**label_map, labels.SWARM_TASK_NAME: name}))
             if state != "running":
                 engine.by_name[name].end(1, stopped=True)
         sessions.append(Session(host, FakeMachine(host), engine, info))

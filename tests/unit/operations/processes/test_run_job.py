@@ -59,7 +59,7 @@ class Server(FakeMachine):
 
     async def add(self) -> None:
         """Create the job's container."""
-        marks = {
+        label_map = {
             labels.PROJECT: "shop",
             labels.SERVICE: "web",
             labels.ROLE: labels.ROLE_JOB,
@@ -67,7 +67,7 @@ class Server(FakeMachine):
             labels.SCHEDULE: "15 3 * * *",
             labels.WHEN: "15 03 * * * both UTC 1800",
         }
-        await self.engine.create(NAME, ContainerSpec(image="web", labels=marks, restart="no"))
+        await self.engine.create(NAME, ContainerSpec(image="web", labels=label_map, restart="no"))
 
     async def job(self, name: str = "nightly") -> tuple[int, list[str]]:
         """Run a job: its status, and what it wrote."""

@@ -25,7 +25,7 @@ LINES = {job.name: CronLine(f"shop.job.{job.name}", job.schedule, "UTC") for job
 
 def job(made: Job, suffix: str = "", state: str = "created") -> Container:
     """The container of a job."""
-    marks = {
+    label_map = {
         labels.PROJECT: "shop",
         labels.SERVICE: made.service,
         labels.ROLE: labels.ROLE_JOB,
@@ -34,7 +34,7 @@ def job(made: Job, suffix: str = "", state: str = "created") -> Container:
         labels.WHEN: "15 03 * * * both UTC 3600",
     }
     name = f"shop.job.{made.name}{suffix}"
-    return Container(f"id-{name}", name, "shop-web:r1", "sha256:x", marks, state, "", 0)  # type: ignore[arg-type]
+    return Container(f"id-{name}", name, "shop-web:r1", "sha256:x", label_map, state, "", 0)  # type: ignore[arg-type]
 
 
 def boxes(state: str) -> list[Container]:

@@ -10,7 +10,7 @@ from ftl.engine import labels
 from ftl.errors import EngineError
 from ftl.server.cluster import steps
 from ftl.server.cluster.apply import RUNNERS
-from ftl.server.cluster.membership import mark
+from ftl.server.cluster.membership import store_membership
 from ftl.server.cluster.steps import (
     ChangeRole,
     JoinCluster,
@@ -24,30 +24,34 @@ from .swarm import engine_of
 if TYPE_CHECKING:
     from ftl.server.cluster.steps import ClusterStep
 
-from .three_servers import BEGIN, ThreeServers, marked
+from .three_servers import BEGIN, ThreeServers, stored_nodes
 
 
-def test_servers_become_a_cluster_and_are_marked() -> None:
-    """Each has a mark of its node: with it, a later setup knows that the membership is FTL's."""
+def test_servers_become_a_cluster_and_know_it() -> None:
+    """Each has stored its node: with it, a later setup knows that the membership is FTL's."""
     world = ThreeServers()
     world.apply(*BEGIN, ChangeRole("c", "manager"), LabelNode("b", {"ftl.host.shop": "b"}, ("web",)))
     assert {node.id: node.role for node in world.cluster.nodes.values()} == dict.fromkeys(
         ("node-a", "node-b", "node-c"), "manager"
     )
     assert world.cluster.nodes["node-b"].labels == {"ftl.host.shop": "b"}
-    assert [marked(session) for session in world.sessions.values()] == [["node-a"], ["node-b"], ["node-c"]]
+    assert [stored_nodes(session) for session in world.sessions.values()] == [
+        ["node-a"],
+        ["node-b"],
+        ["node-c"],
+    ]
     assert world.cluster.labels == {labels.CLUSTER: "1"}
 
 
-def test_a_mark_of_an_earlier_membership_is_replaced() -> None:
+def test_what_is_stored_of_an_earlier_membership_is_replaced() -> None:
     """It names another node."""
     world = ThreeServers("a", "a")
     session = world.sessions["a"]
     run(
         session.engine.create_volume("ftl-cluster", {labels.ROLE: labels.ROLE_CLUSTER, labels.CLUSTER: "old"})
     )
-    run(mark(session))
-    assert marked(session) == ["node-a"]
+    run(store_membership(session))
+    assert stored_nodes(session) == ["node-a"]
 
 
 def test_a_server_that_was_forgotten_leaves_before_it_joins_again() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from ftl.errors import EngineError, ErrorContext, FtlError
 from ftl.events import Note, StepFailed, StepInterrupted, StepStarted, StepUndone
-from ftl.server.cluster.membership import mark
+from ftl.server.cluster.membership import store_membership
 from ftl.server.cluster.steps import (
     JoinCluster,
     LeaveOldCluster,
@@ -14,7 +14,7 @@ from ftl.server.cluster.steps import (
 from tests.support.clock import run
 
 from .swarm import engine_of
-from .three_servers import BEGIN, NETWORK, ThreeServers, marked
+from .three_servers import BEGIN, NETWORK, ThreeServers, stored_nodes
 
 
 def test_a_join_that_does_not_become_ready_is_undone_on_the_servers_of_this_run_only() -> None:
@@ -26,7 +26,7 @@ def test_a_join_that_does_not_become_ready_is_undone_on_the_servers_of_this_run_
     assert caught.value.place.server == "c"
     assert world.in_it() == {"a": True, "b": True, "c": False}
     assert set(world.cluster.nodes) == {"node-a", "node-b"}
-    assert marked(world.sessions["c"]) == []
+    assert stored_nodes(world.sessions["c"]) == []
     assert [type(event) for event in world.events[1:]] == [StepFailed, StepUndone]
 
 
@@ -39,7 +39,7 @@ def test_a_cluster_that_was_begun_in_a_failed_run_is_gone_again() -> None:
     ):
         world.apply(*BEGIN, NETWORK)
     assert world.in_it() == {"a": False, "b": False, "c": False}
-    assert [marked(session) for session in world.sessions.values()] == [[], [], []]
+    assert [stored_nodes(session) for session in world.sessions.values()] == [[], [], []]
     assert world.undone() == ["join_cluster", "join_cluster", "begin_cluster"]
 
 
@@ -49,7 +49,7 @@ def test_ctrl_c_while_a_cluster_is_begun_leaves_no_swarm() -> None:
     world.cluster.seconds = 2
     world.interrupt(1, *BEGIN)
     assert world.in_it() == {"a": False, "b": False, "c": False}
-    assert marked(world.sessions["a"]) == []
+    assert stored_nodes(world.sessions["a"]) == []
     assert [type(event) for event in world.events] == [StepStarted, StepInterrupted, StepUndone]
     assert world.undone() == ["begin_cluster"]
 
@@ -63,13 +63,13 @@ def test_ctrl_c_while_a_server_joins_lets_it_leave_again() -> None:
     assert set(world.cluster.nodes) == {"node-a", "node-b"}
 
 
-def test_ctrl_c_while_a_server_leaves_an_old_cluster_takes_its_mark_too() -> None:
-    """A mark of a membership that is over would stay until the next join."""
+def test_ctrl_c_while_a_server_leaves_an_old_cluster_removes_what_is_stored_of_it_too() -> None:
+    """What is stored of a membership that is over would stay until the next join."""
     world = ThreeServers("ab", "a")
-    run(mark(world.sessions["b"]))
+    run(store_membership(world.sessions["b"]))
     world.cluster.seconds = 2
     world.interrupt(1, LeaveOldCluster("b"))
-    assert (world.in_it()["b"], marked(world.sessions["b"])) == (False, [])
+    assert (world.in_it()["b"], stored_nodes(world.sessions["b"])) == (False, [])
 
 
 def test_slow_servers_leave_one_after_the_other() -> None:

@@ -12,7 +12,7 @@ from ftl.engine import labels
 from ftl.errors import EngineError, ErrorContext, FtlError, UsageError
 from ftl.events import StepFailed, StepFinished, StepStarted
 from ftl.server.cluster.join import SwarmView, begin_anew, join, refresh, view
-from ftl.server.cluster.membership import mark
+from ftl.server.cluster.membership import store_membership
 from tests.support.clock import run
 
 from .swarm import Cluster, engine_of, nobody, sessions_of
@@ -38,7 +38,7 @@ def test_a_second_run_finds_nothing_to_do() -> None:
     cluster = Cluster()
     sessions = sessions_of(cluster, "ab", "ab", "a")
     for session in sessions.values():
-        run(mark(session))
+        run(store_membership(session))
     events: list[Event] = []
     steps = run(join(PROJECT, refreshed(sessions), sessions, events.append, nobody))
     assert [step.kind for step in steps] == ["label_node", "label_node", "try_network"]
@@ -52,7 +52,7 @@ def test_a_network_whose_trial_was_killed_is_tried_again(tried: str) -> None:
     cluster = Cluster()
     sessions = sessions_of(cluster, "ab", "ab", "a")
     for session in sessions.values():
-        run(mark(session))
+        run(store_membership(session))
     run(join(PROJECT, refreshed(sessions), sessions, ignore, nobody))
     for host in set("ab") - set(tried):
         cluster.nodes[f"node-{host}"] = replace(
@@ -65,12 +65,12 @@ def test_a_network_whose_trial_was_killed_is_tried_again(tried: str) -> None:
 
 
 def test_a_server_is_described_by_its_engine() -> None:
-    """Its mark, its membership, and the nodes that a manager knows."""
+    """What is stored there, its membership, and the nodes that a manager knows."""
     sessions = sessions_of(Cluster(), "abc", "ab", "a")
-    run(mark(sessions["b"]))
+    run(store_membership(sessions["b"]))
     first, second, third = refreshed(sessions)
     assert first.facts.nodes == {"node-a", "node-b"}
-    assert (second.facts.marked, second.swarm.is_manager, second.facts.nodes) == (
+    assert (second.facts.stored_node, second.swarm.is_manager, second.facts.nodes) == (
         "node-b",
         False,
         frozenset(),
@@ -83,7 +83,7 @@ def test_a_manager_that_is_lost_for_good_is_taken_out_of_the_file() -> None:
     cluster = Cluster()
     sessions = sessions_of(cluster, "abc", "abc", "abc")
     for session in sessions.values():
-        run(mark(session))
+        run(store_membership(session))
     run(join(PROJECT, refreshed(sessions), sessions, ignore, nobody))
     cluster.kill("c")
     left = {host: sessions[host] for host in "ab"}
@@ -100,7 +100,7 @@ def test_the_manager_of_two_servers_is_the_first_of_the_file() -> None:
     cluster = Cluster()
     sessions = sessions_of(cluster, "ab", "ab", "a")
     for session in sessions.values():
-        run(mark(session))
+        run(store_membership(session))
     run(join(PROJECT, refreshed(sessions), sessions, ignore, nobody))
     run(join(PROJECT, refreshed(sessions)[::-1], sessions, ignore, nobody))
     assert [node.role for node in cluster.nodes.values()] == ["worker", "manager"]
@@ -114,7 +114,7 @@ def test_a_server_with_replicas_stays_until_it_is_drained() -> None:
     cluster = Cluster()
     sessions = sessions_of(cluster, "ab", "ab", "a")
     for session in sessions.values():
-        run(mark(session))
+        run(store_membership(session))
     run(join(PROJECT, refreshed(sessions), sessions, ignore, nobody))
     cluster.run("web", "a")
     cluster.run("mail", "b", "preparing")
@@ -154,7 +154,7 @@ def test_a_public_address_does_not_join_a_network_that_is_not_encrypted() -> Non
     """It is refused before it joins; beside an encrypted one it is only tried."""
     cluster = Cluster()
     sessions = sessions_of(cluster, "ab", "a", "a")
-    run(mark(sessions["a"]))
+    run(store_membership(sessions["a"]))
     first, second = refreshed(sessions)
     cluster.silent = {True}
     run(join(PROJECT, [first], {"a": sessions["a"]}, ignore, nobody))
@@ -169,7 +169,7 @@ def test_a_lost_cluster_is_begun_anew_from_one_survivor() -> None:
     cluster = Cluster()
     sessions = sessions_of(cluster, "abc", "abc", "ab")
     for session in sessions.values():
-        run(mark(session))
+        run(store_membership(session))
     cluster.add("lost", "worker")
     cluster.majority = False
     events: list[Event] = []
@@ -186,7 +186,7 @@ def test_a_recovery_that_fails_is_reported() -> None:
     cluster = Cluster()
     sessions = sessions_of(cluster, "ab", "ab", "ab")
     for session in sessions.values():
-        run(mark(session))
+        run(store_membership(session))
     cluster.majority = False
     members = refreshed(sessions)
     engine_of(sessions["a"]).members.refuses = {"restart_alone"}
@@ -216,7 +216,7 @@ def one_of_three_managers() -> tuple[Cluster, dict[str, Session], list[Member]]:
     sessions = sessions_of(cluster, "a", "a", "a")
     for host in "bc":
         cluster.add(host, "manager")
-    run(mark(sessions["a"]))
+    run(store_membership(sessions["a"]))
     return cluster, sessions, refreshed(sessions)
 
 

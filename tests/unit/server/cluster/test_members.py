@@ -83,7 +83,7 @@ def test_a_worker_is_known_by_its_managers() -> None:
     members, _ = in_cluster(servers(4), 3)
     refuse_unfit(members)
     refused(members[3:])
-    refuse_unfit([with_facts(members[3], marked="node-d")])
+    refuse_unfit([with_facts(members[3], stored_node="node-d")])
 
 
 def test_two_clusters() -> None:
@@ -121,7 +121,7 @@ def test_a_server_that_left_may_join_with_another_address() -> None:
     """The managers have forgotten its node: it begins anew."""
     members, _ = in_cluster(servers(2), 1)
     old = replace(members[1].swarm, node="forgotten", address="203.0.113.7")
-    refuse_unfit([members[0], with_facts(members[1], swarm=old, marked="forgotten")])
+    refuse_unfit([members[0], with_facts(members[1], swarm=old, stored_node="forgotten")])
 
 
 def test_all_reasons_are_listed() -> None:

@@ -91,7 +91,7 @@ def test_the_first_server_is_a_manager() -> None:
 def test_a_cluster_of_which_no_manager_is_in_the_file() -> None:
     """It is not lost: nothing is said about a majority, and the way out begins with one of its managers."""
     worker = SwarmState(state="active", node="node-b", managers=("10.0.0.1",))
-    members = [with_facts(server(1), swarm=worker, marked="node-b")]
+    members = [with_facts(server(1), swarm=worker, stored_node="node-b")]
     with pytest.raises(
         FtlError, match=r"no manager of the cluster is among the servers of ftl\.yaml"
     ) as caught:
@@ -169,7 +169,7 @@ def test_a_server_that_the_managers_have_forgotten_joins_again() -> None:
     """It was removed, or away during a recovery: its engine still thinks that it is a member."""
     members, nodes = in_cluster(servers(3), 3)
     old = SwarmState(state="active", node="old", is_manager=True, error="no leader")
-    returned = with_facts(server(2), swarm=old, marked="old")
+    returned = with_facts(server(2), swarm=old, stored_node="old")
     steps = steps_of(plan(PROJECT, [*members[:2], returned], nodes[:2], has_network=True))
     assert steps[:2] == (LeaveOldCluster("c"), JoinCluster("c", "10.0.0.3", manager=True))
 
@@ -178,7 +178,7 @@ def test_a_cluster_without_a_majority_is_explained() -> None:
     """Nothing is begun beside it; the hint names the way out."""
     words = "rpc error: The swarm does not have a leader"
     lost = SwarmState(state="active", node="node-a", is_manager=True, error=words)
-    members = [with_facts(server(0), swarm=lost, marked="node-a"), server(1)]
+    members = [with_facts(server(0), swarm=lost, stored_node="node-a"), server(1)]
     with pytest.raises(FtlError, match="no majority of managers") as caught:
         plan(PROJECT, members, (), has_network=False)
     assert caught.value.cause == words
@@ -191,9 +191,9 @@ def test_a_lost_cluster_is_begun_anew_by_a_step() -> None:
     worker = SwarmState(state="active", node="node-d")
     members = [
         server(0),
-        with_facts(server(1), swarm=lost, marked="node-b"),
-        with_facts(server(2), swarm=replace(lost, node="node-c"), marked="node-c"),
-        with_facts(server(3), swarm=worker, marked="node-d"),
+        with_facts(server(1), swarm=lost, stored_node="node-b"),
+        with_facts(server(2), swarm=replace(lost, node="node-c"), stored_node="node-c"),
+        with_facts(server(3), swarm=worker, stored_node="node-d"),
     ]
     (step,) = steps_of(plan_recovery(members))
     assert step == RecoverCluster("b", "10.0.0.2", ("c",), frozenset({"", "node-b", "node-d"}))

@@ -83,7 +83,7 @@ def test_servers_of_another_project_stay_let_through() -> None:
 def test_a_dry_run_of_a_recovery_shows_its_step() -> None:
     """What joins again depends on what the manager knows when it has begun: a note says so."""
     lost = SwarmState(state="active", node="node-b", is_manager=True, error="no leader")
-    cluster = replace(READY.cluster, swarm=lost, marked="node-b")
+    cluster = replace(READY.cluster, swarm=lost, stored_node="node-b")
     prepared = PreparedServer(ClusterServer(host="b"), Target("b"), UNRESOLVED, "deploy", "10.0.0.2", ())
     login = RootLogin(
         FakeMachine(), Target("b"), "root", "", replace(READY, cluster=cluster), deployer_logged_in=True

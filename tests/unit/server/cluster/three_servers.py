@@ -115,8 +115,8 @@ class ThreeServers:
         return [event.text for event in self.events if isinstance(event, Note)]
 
 
-def marked(session: Session) -> list[str]:
-    """The nodes that the marks on a server have."""
+def stored_nodes(session: Session) -> list[str]:
+    """The nodes whose membership is stored on a server."""
     volumes = run(session.engine.volumes(labels={labels.ROLE: labels.ROLE_CLUSTER}))
     return [volume.labels[labels.CLUSTER] for volume in volumes]
 

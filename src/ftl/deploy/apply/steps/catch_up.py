@@ -39,11 +39,11 @@ SHARE_SECONDS = 60.0
 async def pause_catch_up(context: DeployContext, step: PauseCatchUp) -> None:
     """Remove the config of the live state; undoing creates it again."""
     configs = context.fleet.first.engine.configs
-    before = await _list(configs, _marks(step.project))
+    before = await _list(configs, _label_map(step.project))
 
     async def undo() -> None:
         # The plan's own config, if it came so far: of two none is used.
-        await _remove(configs, await _list(configs, _marks(step.project)))
+        await _remove(configs, await _list(configs, _label_map(step.project)))
         if len(before) == 1:
             await _create(configs, step.project, before[0].data)
 
@@ -56,7 +56,7 @@ async def pause_catch_up(context: DeployContext, step: PauseCatchUp) -> None:
 async def publish_live_state(context: DeployContext, step: PublishLiveState) -> None:
     """Store the first proxy's live state in a Swarm config; all proxies serve the same."""
     configs = context.fleet.first.engine.configs
-    older = await _list(configs, _marks(step.project))
+    older = await _list(configs, _label_map(step.project))
     state = await context.at(step.issuer).proxy.observe()
     archive, site = None, None
     if state is not None:
@@ -154,7 +154,7 @@ async def end_catch_up(context: DeployContext, step: EndCatchUp) -> None:
     """Remove a project's configs, lines in crontabs, and keys that nobody has taken."""
     engine, every = context.fleet.first.engine, context.each(step.servers)
     configs = engine.configs
-    await _remove(configs, await _list(configs, _marks(step.project)))
+    await _remove(configs, await _list(configs, _label_map(step.project)))
     await gather(crontab.write_catch_up(at.machine, step.project, "", ()) for at in every)
     # One that has begun to give certificates would make the config anew.
     await gather(_await_end(at, step.project) for at in every)
@@ -165,7 +165,7 @@ async def end_catch_up(context: DeployContext, step: EndCatchUp) -> None:
     await gather(remove_shared_certificates(at.engine, step.project) for at in every)
 
 
-def _marks(project: str) -> dict[str, str]:
+def _label_map(project: str) -> dict[str, str]:
     return {labels.PROJECT: project, labels.ROLE: labels.ROLE_LIVE}
 
 
@@ -176,7 +176,7 @@ async def _create(configs: SwarmConfigs, project: str, data: bytes) -> None:
     async def create() -> None:
         nonlocal tried
         try:
-            await configs.create(name, data, _marks(project))
+            await configs.create(name, data, _label_map(project))
         except EngineError as error:
             if not tried or not is_taken(error):
                 tried = True
@@ -185,8 +185,8 @@ async def _create(configs: SwarmConfigs, project: str, data: bytes) -> None:
     await with_consensus(create)
 
 
-async def _list(configs: SwarmConfigs, marks: dict[str, str]) -> list[SwarmConfig]:
-    return await with_consensus(lambda: configs.list(marks))
+async def _list(configs: SwarmConfigs, label_map: dict[str, str]) -> list[SwarmConfig]:
+    return await with_consensus(lambda: configs.list(label_map))
 
 
 async def _remove(configs: SwarmConfigs, removed: list[SwarmConfig]) -> None:

@@ -117,7 +117,7 @@ class SwarmServiceCreation:
 
     async def _find(self) -> str:
         """The ID of the service, if the managers know it by now."""
-        marks = {key: self._service.container.labels[key] for key in (labels.PROJECT, labels.RELEASE)}
-        services = await self._engine.services(labels=marks)
+        label_map = {key: self._service.container.labels[key] for key in (labels.PROJECT, labels.RELEASE)}
+        services = await self._engine.services(labels=label_map)
         own = (one.id for one in services if one.name == self._service.name and one.id not in self._known)
         return next(own, "")

@@ -53,7 +53,7 @@ async def ensure_volume(context: DeployContext, step: EnsureVolume) -> None:
     await _own_volume(context, step.name, {labels.PROJECT: step.project, labels.ROLE: labels.ROLE_VOLUME})
 
 
-async def _own_volume(context: DeployContext, name: str, marks: Mapping[str, str]) -> None:
+async def _own_volume(context: DeployContext, name: str, label_map: Mapping[str, str]) -> None:
     """Create a volume, or use the one that exists; unless it is another's, who made it since the plan.
 
     One without FTL's labels is used as it is: Compose created it, for example.
@@ -61,9 +61,9 @@ async def _own_volume(context: DeployContext, name: str, marks: Mapping[str, str
     Raises:
         UsageError: It is another's.
     """
-    found = (await context.engine.create_volume(name, marks)).labels
+    found = (await context.engine.create_volume(name, label_map)).labels
     owner, whose = found.get(labels.PROJECT), (labels.PROJECT, labels.SERVICE)
-    if owner and any(found.get(label) != marks.get(label) for label in whose):
+    if owner and any(found.get(label) != label_map.get(label) for label in whose):
         raise UsageError(f"the volume name {name} is taken by project {owner} on {context.engine.name}")
 
 
@@ -99,8 +99,8 @@ async def _data_mounts(
             continue
         name = declared_volume(step.container, path)
         project = step.spec.labels[labels.PROJECT]
-        marks = {labels.PROJECT: project, labels.ROLE: labels.ROLE_VOLUME, labels.SERVICE: step.service}
-        await _own_volume(context, name, marks)
+        label_map = {labels.PROJECT: project, labels.ROLE: labels.ROLE_VOLUME, labels.SERVICE: step.service}
+        await _own_volume(context, name, label_map)
         context.emit(
             Note(f"{path} of {step.service} is kept in the volume {name}: its image declares VOLUME {path}")
         )

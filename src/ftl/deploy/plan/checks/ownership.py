@@ -61,7 +61,7 @@ def refuse_other_repository(diff: Diff, origin: Mapping[str, str]) -> None:
 def refuse_other_environment(diff: Diff) -> None:
     """Refuse to replace containers of another environment with the same project name.
 
-    Records of FTL 0.1 name none: it had no environments. Previews are told apart by their marks.
+    Records of FTL 0.1 name none: it had no environments. Previews are told apart by their labels.
 
     Raises:
         UsageError: Nothing was touched; `--adopt` takes the project over.
@@ -224,18 +224,18 @@ def _taken_volumes(diff: Diff) -> Iterator[tuple[str, str]]:
         stem = f"{diff.project.name}-{dependency.name}."
         own = (diff.project.name, dependency.name)
         for name in volumes if dependency.starts else ():
-            marks = volumes[name].labels
-            its = (marks.get(labels.PROJECT), marks.get(labels.SERVICE))
+            label_map = volumes[name].labels
+            its = (label_map.get(labels.PROJECT), label_map.get(labels.SERVICE))
             if name.startswith(stem) and its[0] and its != own:
                 yield (
-                    f"the volume name {name} is taken by {_volume_owner(marks)}: its data is not shared",
+                    f"the volume name {name} is taken by {_volume_owner(label_map)}: its data is not shared",
                     f"rename the project or the dependency in ftl.yaml, or remove the volume "
                     f"(`docker volume rm {name}`) if its data is not needed",
                 )
 
 
-def _volume_owner(marks: Mapping[str, str]) -> str:
-    service, project = marks.get(labels.SERVICE), f"project {marks.get(labels.PROJECT)}"
+def _volume_owner(label_map: Mapping[str, str]) -> str:
+    service, project = label_map.get(labels.SERVICE), f"project {label_map.get(labels.PROJECT)}"
     return f"`{service}` of {project}" if service else project
 
 

@@ -141,7 +141,7 @@ def release_spec(
         added: It joins others that are live already.
         joined: It belongs to sets of an earlier generation, too (`joined_mark`).
     """
-    marks = {
+    label_map = {
         **desired.spec.labels,
         labels.PROJECT: project,
         labels.SERVICE: desired.name,
@@ -154,18 +154,18 @@ def release_spec(
         **({labels.JOINED: joined} if joined else {}),
     }
     own = desired.spec.networks.get(desired.network, ())
-    return replace(desired.spec, labels=marks, networks={desired.network: (*own, *aliases(marks))})
+    return replace(desired.spec, labels=label_map, networks={desired.network: (*own, *aliases(label_map))})
 
 
 def replica_spec(spec: ContainerSpec, number: int) -> ContainerSpec:
     """One replica of a release: its number, and the aliases of the sets that it belongs to."""
-    marks = {**spec.labels, labels.REPLICA: str(number)}
-    name = marks[labels.SERVICE]
+    label_map = {**spec.labels, labels.REPLICA: str(number)}
+    name = label_map[labels.SERVICE]
     networks = {
-        network: (*((name,) if name in names else ()), *aliases(marks))
+        network: (*((name,) if name in names else ()), *aliases(label_map))
         for network, names in spec.networks.items()
     }
-    return replace(spec, labels=marks, networks=networks)
+    return replace(spec, labels=label_map, networks=networks)
 
 
 def created_spec(spec: ContainerSpec, *, proven: bool = False) -> ContainerSpec:
@@ -178,8 +178,8 @@ def created_spec(spec: ContainerSpec, *, proven: bool = False) -> ContainerSpec:
         spec: Its settings.
         proven: It has the policy at once: others like it are live, or nothing waits for its health.
     """
-    marks = {**spec.labels, labels.RESTART: spec.restart}
-    return replace(spec, labels=marks, restart=spec.restart if proven else "no")
+    label_map = {**spec.labels, labels.RESTART: spec.restart}
+    return replace(spec, labels=label_map, restart=spec.restart if proven else "no")
 
 
 def release_variables(service: str, *, release: str, commit: str | None, environment: str) -> dict[str, str]:
@@ -222,13 +222,13 @@ def release_task(
         release: The release that it is of.
         variables: Added to the service's env.
     """
-    marks = {
+    label_map = {
         labels.PROJECT: project,
         labels.SERVICE: desired.name,
         labels.RELEASE: release,
         labels.ROLE: role,
     }
-    return replace(task_spec(desired.network, desired.spec, marks), env={**desired.spec.env, **variables})
+    return replace(task_spec(desired.network, desired.spec, label_map), env={**desired.spec.env, **variables})
 
 
 def hook_command(command: str | tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:

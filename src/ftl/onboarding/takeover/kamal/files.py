@@ -30,7 +30,7 @@ _CONTROL = re.compile(
 _OF_DOTENV = re.compile(r"(?:require\s+[\"']dotenv[\"']\s*;?\s*)?(?:Dotenv\.load\b[^;]*)?")
 """Code that reads .env, which FTL does, too."""
 
-_MARK = "ftl-erb-variable-"
+_STAND_IN = "ftl-erb-variable-"
 
 _SIMPLE = r"[\"']([^\"']*)[\"']|(-?\d+(?:\.\d+)?|true|false)"
 _TIDIED = r"(?:&?\.(?:to_s|to_i|strip|chomp|presence)(?:\(\))?)*"
@@ -108,7 +108,7 @@ class KamalConfiguration:
 
 
 class _Erb:
-    """Puts a mark in the place of each ERB, by which its text in ftl.yaml is found."""
+    """Puts a stand-in in the place of each ERB, by which its text in ftl.yaml is found."""
 
     def __init__(self, file: Path, source: SourceFile) -> None:
         self._file = file
@@ -117,8 +117,8 @@ class _Erb:
         self.computed: dict[str, ComputedValue] = {}
         self.dropped: dict[int, str] = {}
 
-    def mark(self, match: re.Match[str]) -> str:
-        """The mark of a value; nothing in the place of code that has none.
+    def stand_in(self, match: re.Match[str]) -> str:
+        """The stand-in of a value; nothing in the place of code that has none.
 
         Raises:
             ConfigError: What is written depends on it.
@@ -127,7 +127,7 @@ class _Erb:
         if match[0].startswith("<%="):
             self.found.append(self._value(code, line, self._source.text[: match.start()]))
             # Braces would be YAML's in a list on one line, where the value that Kamal writes is a text
-            return f"{_MARK}{len(self.found) - 1}."
+            return f"{_STAND_IN}{len(self.found) - 1}."
         if _CONTROL.search(code) and not match[0].startswith("<%#"):
             what = "write what it makes: <%= %> is taken over, but no <% if %> and no loop"
             raise ConfigError([Mark(self._source, line, 1).problem("this ERB is not evaluated", what)])
@@ -166,7 +166,7 @@ def parse_configuration(file: Path, *, is_whole: bool = True) -> KamalConfigurat
     except OSError as error:
         raise UsageError(f"{name} cannot be read", cause=error.strerror) from error
     erb = _Erb(file, SourceFile(name, written))
-    converted = SourceFile(name, _ERB.sub(erb.mark, written))
+    converted = SourceFile(name, _ERB.sub(erb.stand_in, written))
     root, problems = parse(converted, may_be_empty=not is_whole)
     if problems:
         raise ConfigError(problems)
@@ -193,13 +193,15 @@ def _filled(node: Node, found: Sequence[str | ComputedValue], key: str = "") -> 
 
     Args:
         node: The tree.
-        found: The values by the number of their mark.
+        found: The values by the number of their stand-in.
         key: The key above that says what kind of value it is; empty: none does.
     """
     match node:
         case ScalarNode():
-            written = re.sub(rf"\$(?={_MARK})", "$$", literal(node.text))
-            filled = re.sub(rf"{_MARK}(\d+)\.", lambda match: _written(found[int(match[1])], key), written)
+            written = re.sub(rf"\$(?={_STAND_IN})", "$$", literal(node.text))
+            filled = re.sub(
+                rf"{_STAND_IN}(\d+)\.", lambda match: _written(found[int(match[1])], key), written
+            )
             return replace(node, text=filled)
         case SequenceNode():
             return replace(node, items=tuple(_filled(item, found, key) for item in node.items))

@@ -73,14 +73,14 @@ class LogQuery:
 
     def selects(self, container: Container) -> bool:
         """Whether a container's log is asked for."""
-        marks = container.labels
+        label_map = container.labels
         if container.role == labels.ROLE_RUN:
             return container.name.removeprefix(f"{self.project}-") in self.names and not self.jobs
         roles, name = ((labels.ROLE_JOB,), labels.JOB) if self.jobs else (_ROLES, labels.SERVICE)
         return (
             container.role in roles
-            and marks.get(name) in self.names
-            and self.release in (None, marks.get(labels.RELEASE))
+            and label_map.get(name) in self.names
+            and self.release in (None, label_map.get(labels.RELEASE))
         )
 
     def at(self, now: datetime) -> LogQuery:

@@ -99,7 +99,7 @@ def _cluster(facts: FactLines) -> ClusterFacts:
         version=engine[1] if len(engine) > 1 else "",
         swarm=parse_state(facts.first("swarm")),
         nodes=frozenset(facts.all("swarm-node")),
-        marked=facts.first("cluster-node"),
+        stored_node=facts.first("cluster-node"),
     )
 
 

@@ -121,8 +121,8 @@ class ClusterFacts:
         version: Of the engine: "26.1.5"; empty where none answers.
         swarm: The engine's own view of its membership.
         nodes: IDs of the nodes of its Swarm; empty for workers, and without a leader.
-        marked: ID of the node that `ftl setup` made it; kept in the labels of a volume, so that it is known without
-            a leader, too.
+        stored_node: ID of the node that `ftl setup` made it; kept in the labels of a volume, so that it is known
+            without a leader, too.
     """
 
     addresses: tuple[ServerAddress, ...] = ()
@@ -131,13 +131,13 @@ class ClusterFacts:
     version: str = ""
     swarm: SwarmState = field(default_factory=SwarmState)
     nodes: frozenset[str] = frozenset()
-    marked: str = ""
+    stored_node: str = ""
 
     @property
     def is_ours(self) -> bool:
         """Whether `ftl setup` began or joined the Swarm, as far as this server alone knows."""
         return bool(self.swarm.node) and (
-            self.swarm.node == self.marked or labels.CLUSTER in self.swarm.labels
+            self.swarm.node == self.stored_node or labels.CLUSTER in self.swarm.labels
         )
 
 

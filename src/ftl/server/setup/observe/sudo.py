@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SudoOutcome = Literal["ok", "no-sudo", "password", "refused"]
 
-_MARK = "ftl-root\t"
+_SENTINEL = "ftl-root\t"
 
 # Debian's and Ubuntu's; a user in none of them hardly has a password for sudo.
 _SUDO_GROUPS = frozenset({"sudo", "admin", "wheel"})
@@ -73,8 +73,8 @@ def read_result(lines: Sequence[str]) -> tuple[SudoResult, int] | None:
     A login script's chatter may come before it.
     """
     for number, line in enumerate(lines, 1):
-        if line.startswith(_MARK):
-            outcome, _, message = line.removeprefix(_MARK).partition("\t")
+        if line.startswith(_SENTINEL):
+            outcome, _, message = line.removeprefix(_SENTINEL).partition("\t")
             if outcome in get_args(SudoOutcome):
                 return SudoResult(cast("SudoOutcome", outcome), message.strip()), number
     return None

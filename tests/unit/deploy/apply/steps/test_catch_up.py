@@ -164,10 +164,10 @@ def test_a_deploy_that_fails_says_again_what_was_live() -> None:
 def test_a_change_that_fails_after_it_was_said_leaves_one_word() -> None:
     """Of two configs no server uses any: what the change has said goes, and what was said before it comes back."""
     context, manager, _, _ = two_servers()
-    marks = {"ftl.project": "shop", "ftl.role": "live"}
-    run(manager.kept.create("one", b"before", marks))
+    label_map = {"ftl.project": "shop", "ftl.role": "live"}
+    run(manager.kept.create("one", b"before", label_map))
     perform(context, PauseCatchUp("shop", servers=("a",)))
-    run(manager.kept.create("two", b"after", marks))
+    run(manager.kept.create("two", b"after", label_map))
     run(context.undo.run(context.emit))
     assert [one.data for one in manager.kept.kept.values()] == [b"before"]
 
@@ -234,9 +234,9 @@ def test_no_server_catches_up_with_a_removed_project() -> None:
     context, manager, machines, _ = two_servers()
     run(manager.kept.create("one", b"before", {"ftl.project": "shop", "ftl.role": "live"}))
     run(manager.kept.create("two", b"keys", {"ftl.project": "shop", "ftl.role": "certificates"}))
-    marks = {"ftl.project": "shop", "ftl.role": "certificates"}
+    label_map = {"ftl.project": "shop", "ftl.role": "certificates"}
     manager.bringing = [
-        SwarmService(name, name, {**marks, **more}, "caddy:2", 0, {})
+        SwarmService(name, name, {**label_map, **more}, "caddy:2", 0, {})
         for name, more in (("s1", {}), ("s2", {"ftl.project": "blog"}))
     ]
     perform(context, EndCatchUp("shop", servers=("a", "b")))

@@ -69,8 +69,8 @@ def test_certificates_are_given_before_they_are_taken() -> None:
 def test_a_server_that_is_no_manager_is_given_the_certificates() -> None:
     """They travel on stdin; a manager reads them from the Swarm, and what a server cannot do is a warning."""
     context, manager, machines, events = two_servers(worker="b")
-    marks = {"ftl.project": "shop", "ftl.role": "certificates", "ftl.content": "digest"}
-    run(manager.kept.create("one", b"keys", marks))
+    label_map = {"ftl.project": "shop", "ftl.role": "certificates", "ftl.content": "digest"}
+    run(manager.kept.create("one", b"keys", label_map))
     for host in ("a", "b"):
         run(share_certificates(context.at(host), "shop"))
     assert [machine.inputs for machine in machines] == [[None], [b"keys"]]

@@ -97,10 +97,10 @@ class Manager(FakeEngine):
         """Swarm mode."""
         return cast("Swarm", self.nodes)
 
-    async def scale_service(self, service: str, replicas: int, marks: Mapping[str, str | None]) -> None:
+    async def scale_service(self, service: str, replicas: int, label_map: Mapping[str, str | None]) -> None:
         """Note the number."""
         self.may_be_late()
-        self.scaled[service] = (replicas, dict(marks))
+        self.scaled[service] = (replicas, dict(label_map))
 
     async def remove_service(self, service: str) -> None:
         """Note the removal."""
@@ -125,8 +125,8 @@ class Manager(FakeEngine):
 def servers() -> tuple[DeployContext, Manager, FakeEngine, list[Event]]:
     """A run on two servers, of which the second has a task of the service; its manager and its worker."""
     manager, worker = Manager(), FakeEngine(name="b", images=["web"])
-    marks = {labels.SWARM_SERVICE: "s1", labels.PROJECT: "shop"}
-    run(worker.create("shop-web-r1.1.t1", ContainerSpec(image="web", labels=marks)))
+    label_map = {labels.SWARM_SERVICE: "s1", labels.PROJECT: "shop"}
+    run(worker.create("shop-web-r1.1.t1", ContainerSpec(image="web", labels=label_map)))
     run(worker.start("shop-web-r1.1.t1"))
     sessions = [
         Session(name, FakeMachine(name), engine, replace(INFO, node=f"n-{name}", is_manager=name == "a"))

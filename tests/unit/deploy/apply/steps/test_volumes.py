@@ -14,17 +14,17 @@ from tests.unit.deploy.apply.steps.test_restart_policies import deploy_context
 
 
 @pytest.mark.parametrize(
-    ("marks", "refused"),
+    ("label_map", "refused"),
     [({}, False), ({labels.PROJECT: "shop"}, False), ({labels.PROJECT: "other"}, True)],
 )
 def test_a_volume_that_another_project_made_since_the_plan_is_not_used(
-    marks: dict[str, str], refused: bool
+    label_map: dict[str, str], refused: bool
 ) -> None:
     """The engine answers with the volume that exists, whose labels say whose it is."""
 
     async def check() -> None:
         engine = FakeEngine()
-        await engine.create_volume("shop_x_y", marks)
+        await engine.create_volume("shop_x_y", label_map)
         step = EnsureVolume("shop", "shop_x_y")
         if not refused:
             await ensure_volume(deploy_context(engine), step)

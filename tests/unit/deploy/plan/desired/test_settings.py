@@ -150,5 +150,5 @@ def test_labels_of_users_never_replace_ours(tmp_path: Path) -> None:
     """A container is found by FTL's labels."""
     made = project(tmp_path, "labels", "{team: web}")
     service = service_container(made, made.services[0])
-    marks = release_spec("shop", service, release="r1", content="sha256:1").labels
-    assert (marks["team"], marks["ftl.service"], marks["ftl.release"]) == ("web", "web", "r1")
+    label_map = release_spec("shop", service, release="r1", content="sha256:1").labels
+    assert (label_map["team"], label_map["ftl.service"], label_map["ftl.release"]) == ("web", "web", "r1")

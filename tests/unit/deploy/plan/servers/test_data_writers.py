@@ -134,7 +134,7 @@ QUEUE = Dependency(name="b-c", image="queue:1")
 
 
 @pytest.mark.parametrize(
-    ("marks", "owner"),
+    ("label_map", "owner"),
     [
         ({labels.PROJECT: "shop-b", labels.SERVICE: "c"}, "`c` of project shop-b"),
         ({labels.PROJECT: "shop-b"}, "project shop-b"),
@@ -143,11 +143,11 @@ QUEUE = Dependency(name="b-c", image="queue:1")
     ],
 )
 def test_a_volume_for_an_images_path_is_never_taken_over_from_others(
-    marks: dict[str, str], owner: str | None
+    label_map: dict[str, str], owner: str | None
 ) -> None:
     """`shop-b` with `c` and `shop` with `b-c` both say `shop-b-c.data`: of a removed project the data is left."""
     asked = project(dependencies=(QUEUE,))
-    there = replace(server(asked, ready=False), volumes=(Volume("shop-b-c.data", marks),))
+    there = replace(server(asked, ready=False), volumes=(Volume("shop-b-c.data", label_map),))
     if owner is None:
         assert isinstance(first(plan(asked, there), StartDependency), StartDependency)
     else:

@@ -63,8 +63,8 @@ def test_a_backup_of_an_unchanged_database_runs_its_image() -> None:
     assert isinstance(create, CreateJob)
     assert (create.image, create.joins, made.release) == (database.image, True, "r2")
     assert "StartDependency" not in kinds(made)
-    marks = {**create.spec.labels, labels.RELEASE: "r2"}
-    job = Container("id", "shop.job.backup.db", "x", "sha256:x", marks, "exited", "", 0)
+    label_map = {**create.spec.labels, labels.RELEASE: "r2"}
+    job = Container("id", "shop.job.backup.db", "x", "sha256:x", label_map, "exited", "", 0)
     assert plan(ASKED, replace(observed, containers=(*boxes, job))).empty
     removed = plan(without, replace(observed, containers=(*boxes, job)))
     assert [(one.name, one.action) for one in removed.changes][-1] == ("backup.db", "removed")

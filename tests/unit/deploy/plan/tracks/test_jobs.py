@@ -26,9 +26,9 @@ def made(asked: Project, *, state: str = "created", name: str = "", release: str
     """The container of the first job, as a deploy has made it."""
     step = first(plan(asked, server(asked, ready=False)), CreateJob)
     assert isinstance(step, CreateJob)
-    marks = {**step.spec.labels, labels.RELEASE: release}
+    label_map = {**step.spec.labels, labels.RELEASE: release}
     called = name or f"shop.job.{step.job}"
-    return Container(f"id-{called}", called, "shop-web:r1", "sha256:x", marks, state, "", 0)  # type: ignore[arg-type]
+    return Container(f"id-{called}", called, "shop-web:r1", "sha256:x", label_map, state, "", 0)  # type: ignore[arg-type]
 
 
 def writes(found: Plan) -> list[WriteCrontab]:

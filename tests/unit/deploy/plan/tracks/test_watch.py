@@ -122,8 +122,8 @@ def test_a_job_gets_its_old_container_back() -> None:
     made = make_plan(PlanRequest(asked), PlanInputs(Author("me@here"), images(asked)), before)
     create = first(made, CreateJob)
     assert isinstance(create, CreateJob)
-    marks = {**create.spec.labels, labels.CONTENT: "sha256:one", labels.RELEASE: "r1"}
-    old = Container("id-job", "shop.job.nightly", "shop-web:r1", "sha256:x", marks, "exited", "", 0)
+    label_map = {**create.spec.labels, labels.CONTENT: "sha256:one", labels.RELEASE: "r1"}
+    old = Container("id-job", "shop.job.nightly", "shop-web:r1", "sha256:x", label_map, "exited", "", 0)
     made = watched(asked, replace(before, containers=(*before.containers, old)))
     step = first(made, WatchRelease)
     assert isinstance(step, WatchRelease)

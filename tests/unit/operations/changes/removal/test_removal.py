@@ -95,12 +95,12 @@ def test_helpers_and_throwaway_databases_that_nobody_uses_go(
 ) -> None:
     """By a prune and by the next deploy; those of another project stay."""
     observed = pruned()
-    marks = {labels.PROJECT: "shop", labels.ROLE: role, **more}
+    label_map = {labels.PROJECT: "shop", labels.ROLE: role, **more}
     (one,) = container(project(), "web", "r5", content="content-r5")
     made = replace(
-        one, id="left", name="left", labels=marks, state=state, created=int(observed.info.now - age)
+        one, id="left", name="left", labels=label_map, state=state, created=int(observed.info.now - age)
     )
-    other = replace(made, id="other", name="other", labels={**marks, labels.PROJECT: "other"})
+    other = replace(made, id="other", name="other", labels={**label_map, labels.PROJECT: "other"})
     observed = replace(observed, containers=(*observed.containers, made, other))
     assert ("left" in {each.name for each in leftovers(observed, (), keep=2).containers}) is goes
     steps = plan(project(), observed, "content-r4").steps

@@ -48,12 +48,12 @@ def test_a_backup_of_a_database_that_stays_stopped_does_not_go_on() -> None:
     for leave, action in ((True, "unchanged"), (False, "restarted")):
         owner = dependency_change(asked, DB, observed, leave_stopped=leave)
         made = jobs_diff(asked, observed, (owner,), partial=False).changes[0]
-        marks = {**made.spec.labels, labels.CONTENT: "postgres:16"}
+        label_map = {**made.spec.labels, labels.CONTENT: "postgres:16"}
         stopped = replace(
             dependency(asked, "db"),
             id="job",
             name="shop.job.backup.db.stopped",
-            labels=marks,
+            labels=label_map,
             state="created",
         )
         with_job = replace(observed, containers=(*observed.containers, stopped))

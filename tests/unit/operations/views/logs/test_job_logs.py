@@ -36,8 +36,8 @@ async def server(*logs: RunLog, live: bool = True) -> FakeEngine:
     await ensure_store(engine, "web")
     await store_run_logs(engine, PROJECT, "nightly", logs)
     if live:
-        marks = {labels.JOB: "nightly", labels.RELEASE: "r3"}
-        await add(engine, NAME, "web", role=labels.ROLE_JOB, more=marks)
+        label_map = {labels.JOB: "nightly", labels.RELEASE: "r3"}
+        await add(engine, NAME, "web", role=labels.ROLE_JOB, more=label_map)
         log(engine, NAME, 30, "e")
         log(engine, NAME, 31, "f")
     return engine

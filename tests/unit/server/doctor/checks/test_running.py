@@ -64,8 +64,8 @@ async def with_proxy(engine: FakeEngine, *services: str) -> None:
     await engine.create_volume("ftl-proxy-config", {})
     specs = {"ftl-proxy": ContainerSpec("caddy:2", {labels.ROLE: labels.ROLE_PROXY}, mounts=config)}
     for name in services:
-        marks = {labels.PROJECT: "shop", labels.ROLE: labels.ROLE_SERVICE, labels.SERVICE: name}
-        specs[f"shop-{name}-r5"] = ContainerSpec("caddy:2", marks)
+        label_map = {labels.PROJECT: "shop", labels.ROLE: labels.ROLE_SERVICE, labels.SERVICE: name}
+        specs[f"shop-{name}-r5"] = ContainerSpec("caddy:2", label_map)
     for name, spec in specs.items():
         await engine.create(name, spec)
         await engine.start(name)

@@ -35,7 +35,7 @@ def test_a_swarm_s_ports_are_left_to_other_rules() -> None:
     ("cluster", "facts"),
     [
         ("shop", ClusterFacts()),
-        ("", ClusterFacts(swarm=SwarmState(state="active", node="n"), marked="n")),
+        ("", ClusterFacts(swarm=SwarmState(state="active", node="n"), stored_node="n")),
         ("", ClusterFacts(swarm=SwarmState(state="active", node="n", labels={labels.CLUSTER: "1"}))),
     ],
 )
