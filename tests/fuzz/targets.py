@@ -22,7 +22,7 @@ from ftl.config.project_files import ProjectFiles
 from ftl.config.values.bindings import parse_forward, parse_volume
 from ftl.config.variables.env_file import parse_env_file
 from ftl.config.variables.sources import Variables
-from ftl.config.yaml.marks import SourceFile
+from ftl.config.yaml.locations import SourceFile
 from ftl.engine import convert
 from ftl.errors import FtlError
 from ftl.image.building.diagnosis.secret_mounts import unused_secrets_note

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ftl.config.models.project import Build, Project
     from ftl.config.read.reader import Reader
-    from ftl.config.yaml.marks import KeyPath
+    from ftl.config.yaml.locations import KeyPath
     from ftl.errors import Problem
 
 
@@ -77,7 +77,7 @@ def check_secret_files(project: Project, root: Path) -> None:
             kind = "file" if source.file else "age"
             hint = RELATIVE if source.file else f"{ftl(f'secrets set {source.name}')} creates it"
             text = f"the secret {source.name}: {message}"
-            problems.append(project.marks.problem(text, "secrets", index, kind, hint=hint))
+            problems.append(project.locations.problem(text, "secrets", index, kind, hint=hint))
     items: list[tuple[str, int, Build | None]] = [
         *(("services", index, service.build) for index, service in enumerate(project.services)),
         *(("dependencies", index, each.build) for index, each in enumerate(project.dependencies)),
@@ -87,7 +87,7 @@ def check_secret_files(project: Project, root: Path) -> None:
             message = _unreadable(root, secret.file) if secret.file else ""
             if message:
                 path: KeyPath = (section, index, "build", "secrets", number, "file")
-                problems.append(project.marks.problem(f"secrets: {message}", *path, hint=RELATIVE))
+                problems.append(project.locations.problem(f"secrets: {message}", *path, hint=RELATIVE))
     if problems:
         raise ConfigError(problems)
 

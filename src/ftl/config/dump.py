@@ -10,7 +10,7 @@ from ftl.config.variables.interpolation import MASK
 
 if TYPE_CHECKING:
     from ftl.config.models.project import Project
-    from ftl.config.yaml.marks import KeyPath
+    from ftl.config.yaml.locations import KeyPath
 
 SSH_PORT = 22
 
@@ -55,7 +55,11 @@ def sensitive_values(project: Project) -> Iterator[str]:
 
 def origins(project: Project) -> dict[str, str]:
     """Places of the values that files and options give: `services.0.port` -> `ftl.yaml:7`."""
-    places = {".".join(map(str, path)): mark.origin for path, mark in project.marks.by_path.items() if path}
+    places = {
+        ".".join(map(str, path)): location.origin
+        for path, location in project.locations.by_path.items()
+        if path
+    }
     return {path: place for path, place in places.items() if place}
 
 

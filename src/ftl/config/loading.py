@@ -13,7 +13,7 @@ from ftl.config.cross_checks import check, check_servers
 from ftl.config.models.notification import Notifications
 from ftl.config.models.project import Project
 from ftl.config.models.proxy import Registries
-from ftl.config.option_marks import server_marks
+from ftl.config.option_locations import server_locations
 from ftl.config.project_files import ProjectFiles, base_name, merged_file, removed_items, without_others
 from ftl.config.read.interpolator import Interpolator
 from ftl.config.read.parts import ADDRESS, WHOLE, Parts
@@ -23,7 +23,7 @@ from ftl.config.read.short_forms import SHORT_FORMS
 from ftl.config.resolved import named_volumes, secret_texts, secret_words, with_built_names
 from ftl.config.secrets import ProjectSecrets
 from ftl.config.server_choice import narrowed, with_server
-from ftl.config.yaml.marks import Marks
+from ftl.config.yaml.locations import Locations
 from ftl.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -68,8 +68,8 @@ def load(
         with_built_names(project),
         secret_users=secrets.used_by,
         secret_values={name: variable.value for name, variable in source.items()} if fetch else {},
-        secret_texts=secret_texts(project, reader.marked),
-        secret_words=secret_words(reader.marked, reader.commands),
+        secret_texts=secret_texts(project, reader.unresolved),
+        secret_words=secret_words(reader.unresolved, reader.commands),
         volumes=volumes,
         masked=reader.masked,
     )
@@ -213,10 +213,14 @@ def _project(
     check(project, reader)
     reader.interpolator.problems.raise_found()
     project = narrowed(project, server, sandbox_servers)
-    marks = reader.marks if server is None else server_marks(reader.marks, with_server(read, None), project)
+    locations = (
+        reader.locations
+        if server is None
+        else server_locations(reader.locations, with_server(read, None), project)
+    )
     return replace(
         project,
-        marks=Marks(marks),
+        locations=Locations(locations),
         environment=files.environment,
         preview_of=base_name(files) if files.preview else "",
     )

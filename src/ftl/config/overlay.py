@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from ftl.config.models.field_types import FieldType, Section
     from ftl.config.variables.sources import Variables
-    from ftl.config.yaml.marks import Mark
+    from ftl.config.yaml.locations import Location
 
 _WHOLE: dict[str, tuple[str, Nested, tuple[str, ...]]] = {
     "services": ("service", Nested(Service), ("image", "build", "path")),
@@ -42,12 +42,12 @@ class _Item(NamedTuple):
 
     Attributes:
         name: None if it has none, or none that can be read.
-        mark: Its place; that of the name where a mapping has the names.
+        location: Its place; that of the name where a mapping has the names.
         node: Null where an overlay removes it.
     """
 
     name: str | None
-    mark: Mark
+    location: Location
     node: Node
 
 
@@ -75,7 +75,7 @@ class Merger:
         self._names = frozenset((*self.variables.with_secrets(dict.fromkeys(secrets, MASK)), *secrets))
         return self._section(Project, base, overlay)
 
-    def unknown_items(self, base: MappingNode, overlay: MappingNode) -> Iterator[tuple[Mark, str, str]]:
+    def unknown_items(self, base: MappingNode, overlay: MappingNode) -> Iterator[tuple[Location, str, str]]:
         """Find changes of an overlay to services and dependencies that the base does not have.
 
         Returns:
@@ -84,7 +84,7 @@ class Merger:
         for key, (noun, nested, own_keys) in _WHOLE.items():
             known = [item.name for item in self._items(nested, base.get(key)) or () if item.name is not None]
             changes = self._items(nested, overlay.get(key)) if known else None
-            for name, mark, item in changes or ():
+            for name, location, item in changes or ():
                 is_new = (
                     any(item.get(own) is not None for own in own_keys)
                     if isinstance(item, MappingNode)
@@ -94,12 +94,12 @@ class Merger:
                     match = closest_match(name, known)
                     new = f"a new {noun} needs {' or '.join(own_keys[:2])}"
                     hint = f"did you mean `{match}`?" if match else new
-                    yield mark, f"{key}: {base.mark.file.name} has no {noun} `{name}`", hint
+                    yield location, f"{key}: {base.location.file.name} has no {noun} `{name}`", hint
 
-    def removed_items(self, overlay: MappingNode) -> dict[str, Mark]:
+    def removed_items(self, overlay: MappingNode) -> dict[str, Location]:
         """Services and dependencies that an overlay removes, with the places where it does."""
         return {
-            item.name: item.mark
+            item.name: item.location
             for key, (_, nested, _) in _WHOLE.items()
             for item in self._items(nested, overlay.get(key)) or ()
             if item.name is not None and is_null(item.node)
@@ -135,7 +135,7 @@ class Merger:
         """A list of named things with the changes of an overlay; an empty one replaces it."""
         changes = self._items(nested, overlay)
         listed = None if base is None else _form(nested.section).listed(base)
-        if changes is None or isinstance(listed, ScalarNode) or overlay == SequenceNode((), overlay.mark):
+        if changes is None or isinstance(listed, ScalarNode) or overlay == SequenceNode((), overlay.location):
             return overlay
         if isinstance(listed, MappingNode):
             return listed
@@ -146,7 +146,7 @@ class Merger:
         new = [
             change.node for change in changes if change.name not in names and not named.get(change.name or "")
         ]
-        return SequenceNode((*merged, *map(_without_nulls, new)), (listed or overlay).mark)
+        return SequenceNode((*merged, *map(_without_nulls, new)), (listed or overlay).location)
 
     def _changed(self, nested: Nested, item: _Item, changes: list[_Item]) -> Node:
         """An item of a list with the changes of its name, which it keeps."""
@@ -185,7 +185,7 @@ class Merger:
         """Items of a list of named things; of a mapping in its place, too. None: it is neither."""
         match node:
             case SequenceNode(items):
-                return [_Item(self._name(nested, item), item.mark, item) for item in items]
+                return [_Item(self._name(nested, item), item.location, item) for item in items]
             case MappingNode(entries):
                 return [
                     _Item(name, entry.key, self._entry(nested, name, entry))
@@ -234,8 +234,8 @@ class Merger:
                 line = replace(item, text=text, plain=False, literal=True)
             if not equals or name in entries:
                 return None
-            entries[name] = MappingEntry(item.mark, line)
-        return MappingNode(entries, node.mark)
+            entries[name] = MappingEntry(item.location, line)
+        return MappingNode(entries, node.location)
 
 
 def _form(section: type[Section]) -> ShortForm:
@@ -269,7 +269,7 @@ def _by_key(
         else:
             key = entries[name].key if name in entries else entry.key
             entries[name] = MappingEntry(key, merged(name, base.get(name), entry.value))
-    return MappingNode(entries, base.mark)
+    return MappingNode(entries, base.location)
 
 
 def _merged_hosts(base: Node, overlay: Node) -> Node:
@@ -280,7 +280,7 @@ def _merged_hosts(base: Node, overlay: Node) -> Node:
         return _without_nulls(overlay)
     names = {name for name, _ in changes}
     kept = [line for name, lines in items for line in lines if name not in names]
-    return SequenceNode((*kept, *(line for _, lines in changes for line in lines)), base.mark)
+    return SequenceNode((*kept, *(line for _, lines in changes for line in lines)), base.location)
 
 
 def _hosts(node: Node) -> list[tuple[str, tuple[Node, ...]]] | None:
@@ -306,8 +306,8 @@ def _without_nulls(node: Node) -> Node:
                 for key, entry in node.entries.items()
                 if not is_null(entry.value)
             }
-            return MappingNode(entries, node.mark)
+            return MappingNode(entries, node.location)
         case SequenceNode():
-            return SequenceNode(tuple(_without_nulls(item) for item in node.items), node.mark)
+            return SequenceNode(tuple(_without_nulls(item) for item in node.items), node.location)
         case ScalarNode():
             return node

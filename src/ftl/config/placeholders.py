@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ftl.config.models.project import Project
-    from ftl.config.yaml.marks import KeyPath
+    from ftl.config.yaml.locations import KeyPath
 
 _SANDBOX = ftl("deploy --server sandbox")
 _UNKNOWN = f"no visitor and no certificate authority finds it: write your own ({_SANDBOX} needs none)"
@@ -37,8 +37,8 @@ def placeholder_notes(project: Project) -> tuple[str, ...]:
         return ()
     notes: dict[tuple[str, str], str] = {}
     for path, value, consequence in _placeholders(project):
-        mark = project.marks.nearest(*path)
-        place = f"{mark.file.name}:{mark.line}" if mark.line else mark.file.name
+        location = project.locations.nearest(*path)
+        place = f"{location.file.name}:{location.line}" if location.line else location.file.name
         key = next(str(step) for step in reversed(path) if isinstance(step, str))
         note = f"{place}: {key}: {value} is a placeholder, and {consequence}"
         notes.setdefault((value, consequence), note)
@@ -49,7 +49,7 @@ def _placeholders(project: Project) -> Iterator[Placeholder]:
     values: list[Placeholder] = []
     for path, host in _public_hosts(project):
         values.append(Placeholder(path, host, _UNKNOWN))
-    given = project.marks.by_path
+    given = project.locations.by_path
     for path, host in (
         (("server", "host"), project.server.host),
         *((("servers", number, "host"), server.host) for number, server in enumerate(project.servers)),

@@ -11,7 +11,7 @@ from ftl.config.models.project import PREVIEW
 from ftl.config.overlay import Merger
 from ftl.config.read.problems import Problems
 from ftl.config.variables.interpolation import InterpolationError, interpolate
-from ftl.config.yaml.marks import Mark, SourceFile, display_path
+from ftl.config.yaml.locations import Location, SourceFile, display_path
 from ftl.config.yaml.parse import parse
 from ftl.config.yaml.tree import MappingNode, ScalarNode, describe_kind
 from ftl.dataclass import dataclass
@@ -63,8 +63,8 @@ def merged_file(files: ProjectFiles, problems: Problems, keys: Collection[str] =
         return base
     overlay = without_others(_overlay(files, problems), keys)
     merger = Merger(files.variables)
-    for mark, message, hint in merger.unknown_items(base, overlay):
-        problems.add(mark, message, hint)
+    for location, message, hint in merger.unknown_items(base, overlay):
+        problems.add(location, message, hint)
     merged = merger.merge(base, overlay)
     if files.preview:
         merged = _on_base_server(merged, base)
@@ -77,7 +77,7 @@ def merged_file(files: ProjectFiles, problems: Problems, keys: Collection[str] =
     return merged.replace({"project": section.replace({"name": named})})
 
 
-def removed_items(files: ProjectFiles) -> dict[str, Mark]:
+def removed_items(files: ProjectFiles) -> dict[str, Location]:
     """Services and dependencies that the overlay removes, with the places where it does.
 
     Raises:
@@ -133,7 +133,7 @@ def _parse(path: Path, problems: Problems, *, may_be_empty: bool = False) -> Map
         root, more = parse(_read(path), may_be_empty=may_be_empty)
         if not isinstance(root, MappingNode):
             message = f"the file must be a mapping, not {describe_kind(root)}"
-            raise ConfigError([root.mark.problem(message, "begin with `project:`")])
+            raise ConfigError([root.location.problem(message, "begin with `project:`")])
     except ConfigError as error:
         problems.extend(error.problems)
         raise ConfigError(problems.sorted()) from error.__cause__
@@ -153,9 +153,9 @@ def _read(path: Path) -> SourceFile:
         return SourceFile(file.name, data.decode("utf-8-sig"))
     except FileNotFoundError:
         hint = f"{ftl('init')} writes one; `-f FILE` names another"
-        raise ConfigError([Mark(file).problem("the file does not exist", hint)]) from None
+        raise ConfigError([Location(file).problem("the file does not exist", hint)]) from None
     except OSError as error:
-        raise ConfigError([Mark(file).problem(f"the file cannot be read: {error.strerror}")]) from error
+        raise ConfigError([Location(file).problem(f"the file cannot be read: {error.strerror}")]) from error
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
-        raise ConfigError([Mark(file, line, 1).problem("the file is not UTF-8 text")]) from error
+        raise ConfigError([Location(file, line, 1).problem("the file is not UTF-8 text")]) from error

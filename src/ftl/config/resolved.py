@@ -6,27 +6,28 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.common.secret_texts import SecretTexts
-from ftl.config.variables.interpolation import marked_parts
+from ftl.config.variables.interpolation import unresolved_parts
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from ftl.config.models.project import Project
-    from ftl.config.yaml.marks import KeyPath
+    from ftl.config.yaml.locations import KeyPath
 
 
-def secret_texts(project: Project, marked: Mapping[KeyPath, str]) -> dict[str, SecretTexts]:
+def secret_texts(project: Project, unresolved: Mapping[KeyPath, str]) -> dict[str, SecretTexts]:
     """Service -> its texts with secrets in them: those that its containers get as env and files."""
     found: dict[str, SecretTexts] = {}
     for index, service in enumerate(project.services):
         path = ("services", index)
-        env = {name: marked.get((*path, "env", name), "") for name in service.env}
+        env = {name: unresolved.get((*path, "env", name), "") for name in service.env}
         files = {
-            file.path: marked.get((*path, "files", n, "content"), "") for n, file in enumerate(service.files)
+            file.path: unresolved.get((*path, "files", n, "content"), "")
+            for n, file in enumerate(service.files)
         }
         texts = SecretTexts(
-            {name: marked_parts(text) for name, text in env.items() if text},
-            {name: marked_parts(text) for name, text in files.items() if text},
+            {name: unresolved_parts(text) for name, text in env.items() if text},
+            {name: unresolved_parts(text) for name, text in files.items() if text},
         )
         if texts.names:
             found[service.name] = texts
@@ -34,12 +35,12 @@ def secret_texts(project: Project, marked: Mapping[KeyPath, str]) -> dict[str, S
 
 
 def secret_words(
-    marked: Mapping[KeyPath, str], commands: Collection[KeyPath]
+    unresolved: Mapping[KeyPath, str], commands: Collection[KeyPath]
 ) -> dict[KeyPath, tuple[str, ...]]:
     """Words of commands, and commands that are one text, with the names of the secrets in them."""
     return {
-        path: tuple(dict.fromkeys(marked_parts(text)[1::2]))
-        for path, text in marked.items()
+        path: tuple(dict.fromkeys(unresolved_parts(text)[1::2]))
+        for path, text in unresolved.items()
         if path in commands or path[:-1] in commands
     }
 

@@ -20,11 +20,11 @@ def secret_argument_notes(project: Project) -> tuple[str, ...]:
         command = tuple(path[:-1]) if isinstance(path[-1], int) else path
         if path[-1] == "local":  # a text is no argument of its shell (`ftl.deploy.apply.steps.hooks`)
             continue
-        mark = project.marks.nearest(*path)
-        mark = mark.used_at or mark
+        location = project.locations.nearest(*path)
+        location = location.used_at or location
         secrets = f"the secret {names[0]}" if len(names) == 1 else f"the secrets {' and '.join(names)}"
         seen = f"{command[-1]} has {secrets} in it, which the process list there shows to everybody"
         notes[
-            f"{mark.file.name}:{mark.line}: {seen}: {_LOGIN if command[0] == 'registries' else _ADVICE}"
+            f"{location.file.name}:{location.line}: {seen}: {_LOGIN if command[0] == 'registries' else _ADVICE}"
         ] = None
     return tuple(notes)

@@ -20,9 +20,9 @@ from ftl.config.read.secret_values import fetch_secrets
 from ftl.config.read.short_forms import SHORT_FORMS
 from ftl.config.values.scalars import InvalidValue, local_path
 from ftl.config.variables.env_file import Variable, parse_env_file
-from ftl.config.variables.interpolation import MASK, InterpolationError, interpolate, mark_secret
+from ftl.config.variables.interpolation import MASK, InterpolationError, interpolate, secret_reference
 from ftl.config.variables.sources import ENV_FILE
-from ftl.config.yaml.marks import SourceFile
+from ftl.config.yaml.locations import SourceFile
 from ftl.config.yaml.tree import MappingNode, ScalarNode, SequenceNode, scalars
 from ftl.databases import PRESETS
 from ftl.dataclass import dataclass
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ftl.config.variables.sources import Variables
-    from ftl.config.yaml.marks import Mark
+    from ftl.config.yaml.locations import Location
 
 _EXPRESSION = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)")
 
@@ -73,11 +73,11 @@ class ProjectSecrets:
         self._folder = folder
         reader = Reader(Interpolator(variables, problems or Problems()), folder, SHORT_FORMS)
         section = reader.section(
-            _Secrets, MappingNode({}, root.mark).replace({"secrets": root.get("secrets")}), ()
+            _Secrets, MappingNode({}, root.location).replace({"secrets": root.get("secrets")}), ()
         )
         self.declared = {secret.name: secret for secret in section.secrets if secret.name}
-        self._marks: dict[str, Mark] = {
-            secret.name: reader.marks[("secrets", index)] for index, secret in enumerate(section.secrets)
+        self._locations: dict[str, Location] = {
+            secret.name: reader.locations[("secrets", index)] for index, secret in enumerate(section.secrets)
         }
         self._unread = variables
         asked = _Asked(dict.fromkeys(self.declared, MASK))
@@ -93,13 +93,13 @@ class ProjectSecrets:
         """The used secrets as variables; those without a value are reported, and have a placeholder."""
         used = [self.declared[name] for name in self.declared if name in self.used_by]
         if not fetch:
-            return {secret.name: Variable(MASK, marked=mark_secret(secret.name)) for secret in used}
+            return {secret.name: Variable(MASK, unresolved=secret_reference(secret.name)) for secret in used}
         source: dict[str, Variable] = {}
         for name, value in self.fetch(used).items():
             if isinstance(value, SecretError):
-                problems.add(self._marks[name], f"the secret {name}: {value.message}", value.hint)
+                problems.add(self._locations[name], f"the secret {name}: {value.message}", value.hint)
             text = MASK if isinstance(value, SecretError) else value
-            source[name] = Variable(text, self._marks[name], mark_secret(name))
+            source[name] = Variable(text, self._locations[name], secret_reference(name))
         return source
 
     def fetch(self, secrets: Sequence[Secret]) -> dict[str, str | SecretError]:
@@ -124,7 +124,7 @@ class ProjectSecrets:
         values: dict[str, str] = {}
         for name, value in self.fetch(secrets).items():
             if isinstance(value, SecretError):
-                place = self._marks[name].origin
+                place = self._locations[name].origin
                 raise FtlError(f"the secret {name}: {value.message} ({place})", hint=value.hint)
             values[name] = value
         return values

@@ -25,15 +25,15 @@ def shadow_notes(project: Project, variables: Variables) -> tuple[str, ...]:
         if by_variable or secret.name not in variables:
             continue
         variable = variables.find(secret.name)
-        if variable.mark is None or _reads(project, index, secret, variable):
+        if variable.location is None or _reads(project, index, secret, variable):
             continue
-        mark = project.marks.nearest("secrets", index)
-        overlay = variable.mark.file.name.rpartition("/")[2].removeprefix(ENV_FILE).removeprefix(".")
+        location = project.locations.nearest("secrets", index)
+        overlay = variable.location.file.name.rpartition("/")[2].removeprefix(ENV_FILE).removeprefix(".")
         # In ftl.yaml this would be the source of all environments.
         own = f", or write `{secret.name}: {{env: {secret.name}}}` below `secrets` in ftl.{overlay}.yaml"
         notes.append(
             f"{variable.origin}: {secret.name} is not what `secrets` takes, which has another source for it "
-            f"({mark.file.name}:{mark.line}): remove the line{own if overlay else ''}"
+            f"({location.file.name}:{location.line}): remove the line{own if overlay else ''}"
         )
     return tuple(notes)
 

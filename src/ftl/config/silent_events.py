@@ -21,8 +21,8 @@ def silent_event_notes(project: Project) -> Iterator[str]:
     for index, one in enumerate(project.notify):
         if not missed or one.events is not None or NOT_FETCHED in one.url or one.server_urls:
             continue
-        mark = project.marks.nearest("notify", index)
-        place = f"{mark.file.name}:{mark.line}" if mark.line else mark.file.name
+        location = project.locations.nearest("notify", index)
+        place = f"{location.file.name}:{location.line}" if location.line else location.file.name
         yield (
             f"{place}: notify: {one.scheme}:// gets no {' and no '.join(missed)}, which the server sends by itself and "
             "without apprise: use the webhook of the service, or write `events: [deploy, failure, rollback]`"

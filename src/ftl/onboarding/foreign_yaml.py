@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ftl.config.yaml.marks import SourceFile
+from ftl.config.yaml.locations import SourceFile
 from ftl.config.yaml.tree import MappingNode, ScalarNode, SequenceNode
 from ftl.errors import ConfigError
 

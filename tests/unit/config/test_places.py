@@ -75,13 +75,13 @@ def test_a_wrong_value_of_an_overlay_is_reported_in_the_overlay(folder: Path) ->
 
 
 def test_an_overlay_changes_what_it_names_alone(folder: Path) -> None:
-    """The project is that of both files, and its marks tell which value is of which."""
+    """The project is that of both files, and its locations tell which value is of which."""
     path = written(folder, BASE)
     (folder / "ftl.production.yaml").write_text("services:\n  - name: web\n    replicas: 3\n")
     project = load(ProjectFiles(path, read_variables(folder, {}), "production"))
     assert (project.services[0].port, project.services[0].replicas) == (8000, 3)
-    assert project.marks.nearest("services", 0, "port").file.name == "ftl.yaml"
-    assert project.marks.nearest("services", 0, "replicas").file.name == "ftl.production.yaml"
+    assert project.locations.nearest("services", 0, "port").file.name == "ftl.yaml"
+    assert project.locations.nearest("services", 0, "replicas").file.name == "ftl.production.yaml"
 
 
 def staging(folder: Path, overlay: str) -> Project:
@@ -196,9 +196,9 @@ def test_values_of_env_know_their_files(folder: Path, loaded: Load) -> None:
     (folder / ".env").write_text("TOKEN=x\n")
     (folder / "web.env").write_text("A=1\nB=1\n")
     env = "    env_file: web.env\n    env:\n      B: 2\n      C: ${TOKEN}\n"
-    marks = loaded(BASE + env).marks
-    found = {name: marks.nearest("services", 0, "env", name) for name in "ABC"}
-    assert {name: (mark.file.name, mark.line) for name, mark in found.items()} == {
+    locations = loaded(BASE + env).locations
+    found = {name: locations.nearest("services", 0, "env", name) for name in "ABC"}
+    assert {name: (location.file.name, location.line) for name, location in found.items()} == {
         "A": ("web.env", 1),
         "B": ("ftl.yaml", 13),
         "C": (".env", 1),

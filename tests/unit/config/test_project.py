@@ -115,7 +115,7 @@ def test_every_field_is_a_key_with_a_meaning(section: type[Section]) -> None:
     silent = {item.name for item in fields(section)} - set(keys_of(section))
     assert silent <= {
         "masked",
-        "marks",
+        "locations",
         "known_hosts",
         "connect_to",
         "has_visitors",

@@ -91,7 +91,7 @@ def _check_notifications(project: Project) -> None:
 
     services.require(others[0][1].url)
     problems = [
-        project.marks.nearest("notify", index, "url").unquoted.problem(
+        project.locations.nearest("notify", index, "url").unquoted.problem(
             f"url: apprise does not know this {one.scheme}:// URL",
             "https://appriseit.com/services/ shows the URLs of each service",
         )

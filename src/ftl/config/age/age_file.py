@@ -19,7 +19,7 @@ from ftl.common.files import read_small_file, sync_folder
 from ftl.common.next_step import ftl
 from ftl.config.age.cipher import InvalidKey, decrypt, encrypt, recipient_types
 from ftl.config.age.keys import KEY, KEY_FILE, find_keys, public_keys, read_recipients
-from ftl.config.yaml.marks import display_path
+from ftl.config.yaml.locations import display_path
 from ftl.dataclass import dataclass
 from ftl.errors import FtlError
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ftl.common.files import read_small_text
 from ftl.config.age.cipher import Identity, InvalidKey, check_recipient, read_identities
-from ftl.config.yaml.marks import Mark, SourceFile, display_path
+from ftl.config.yaml.locations import Location, SourceFile, display_path
 from ftl.dataclass import dataclass
 from ftl.errors import ConfigError, FtlError
 
@@ -114,18 +114,18 @@ def read_recipients(path: Path) -> list[str]:
         file = SourceFile(file.name, read_small_text(path))
     except FileNotFoundError:
         hint = "write the public keys of all who may read the secrets into it, one per line"
-        raise ConfigError([Mark(file).problem("the file does not exist", hint)]) from None
+        raise ConfigError([Location(file).problem("the file does not exist", hint)]) from None
     except OSError as error:
-        raise ConfigError([Mark(file).problem(f"the file cannot be read: {error.strerror}")]) from None
+        raise ConfigError([Location(file).problem(f"the file cannot be read: {error.strerror}")]) from None
     recipients = list(_lines(file))
     problems = []
     for number, public in recipients:
         try:
             check_recipient(public)
         except InvalidKey as error:
-            problems.append(Mark(file, number, 1).problem(f"the line {error}"))
+            problems.append(Location(file, number, 1).problem(f"the line {error}"))
     if not recipients:
-        problems = [Mark(file).problem("the file has no public key")]
+        problems = [Location(file).problem("the file has no public key")]
     if problems:
         raise ConfigError(problems)
     return [public for _, public in recipients]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import yaml
 
 from ftl.config.values.scalars import InvalidValue, variable_name
-from ftl.config.yaml.marks import Mark, SourceFile
+from ftl.config.yaml.locations import Location, SourceFile
 from ftl.config.yaml.parse import parse
 from ftl.config.yaml.tree import MappingNode, ScalarNode, describe_kind
 from ftl.errors import ConfigError
@@ -23,7 +23,7 @@ def parse_map(text: str, file: str) -> dict[str, str]:
     root, problems = parse(source, may_be_empty=True)
     if not isinstance(root, MappingNode):
         message = f"the file must be a map of names to values, not {describe_kind(root)}"
-        raise ConfigError([Mark(source, 1, 1).problem(message, "write `NAME: value`, one per line")])
+        raise ConfigError([Location(source, 1, 1).problem(message, "write `NAME: value`, one per line")])
     values: dict[str, str] = {}
     for name, entry in root.entries.items():
         try:

@@ -12,7 +12,7 @@ from ftl.databases import unused_mount
 if TYPE_CHECKING:
     from ftl.config.checks.context import Checks
     from ftl.config.models.project import Dependency, Service
-    from ftl.config.yaml.marks import KeyPath, Mark
+    from ftl.config.yaml.locations import KeyPath, Location
 
 
 def mounts(checks: Checks, item: Service | Dependency, path: KeyPath) -> None:
@@ -22,7 +22,7 @@ def mounts(checks: Checks, item: Service | Dependency, path: KeyPath) -> None:
         target = parse_volume(text).target.rstrip("/")
         if target in taken:
             message = f"volumes: {target} is given twice"
-            checks.report(checks.mark(*path, "volumes", index), message, "mount one volume there")
+            checks.report(checks.location(*path, "volumes", index), message, "mount one volume there")
         taken.add(target)
     if item.image is None or item.build is not None:
         return
@@ -32,7 +32,7 @@ def mounts(checks: Checks, item: Service | Dependency, path: KeyPath) -> None:
         targets = [parse_volume(text).target.rstrip("/") for text in item.volumes]
         message = f"volumes: {item.image} keeps no data at {wrong}"
         hint = f"mount the volume at {right}"
-        checks.report(checks.mark(*path, "volumes", targets.index(wrong)), message, hint)
+        checks.report(checks.location(*path, "volumes", targets.index(wrong)), message, hint)
 
 
 def container(checks: Checks, item: Service | Dependency, path: KeyPath) -> None:
@@ -41,13 +41,13 @@ def container(checks: Checks, item: Service | Dependency, path: KeyPath) -> None
     for name in item.labels:
         if name.startswith("ftl."):
             hint = "other names are free, such as com.example.team"
-            checks.report(checks.mark(*path, "labels", name), f"labels: {name} is reserved for FTL", hint)
+            checks.report(checks.location(*path, "labels", name), f"labels: {name} is reserved for FTL", hint)
     for index, limit in enumerate(item.container.ulimits):
         limit_path = (*path, "container", "ulimits", index)
         is_above = limit.hard != -1 and (limit.soft > limit.hard or limit.soft == -1)
         if is_above and checks.is_given(*limit_path, "hard"):
             message = f"soft: {limit.soft} is more than hard: {limit.hard}"
-            checks.report(checks.mark(*limit_path, "soft"), message)
+            checks.report(checks.location(*limit_path, "soft"), message)
 
 
 def _files_below_mounts(checks: Checks, item: Service | Dependency, path: KeyPath) -> None:
@@ -61,24 +61,24 @@ def _files_below_mounts(checks: Checks, item: Service | Dependency, path: KeyPat
     mounts |= {
         _as_folder(parse_volume(text).target): ("volumes", index) for index, text in enumerate(item.volumes)
     }
-    taken: dict[str, Mark] = {}
+    taken: dict[str, Location] = {}
     for index, file in enumerate(item.files):
-        mark = checks.mark(*path, "files", index, "path")
+        location = checks.location(*path, "files", index, "path")
         full = posixpath.normpath(file.path)
         if file.path and full in taken:
-            first = taken[full].seen_from(mark)
-            checks.report(mark, f"files: {full} is given twice; first at {first}", "keep one of the two")
-        taken[full] = mark
+            first = taken[full].seen_from(location)
+            checks.report(location, f"files: {full} is given twice; first at {first}", "keep one of the two")
+        taken[full] = location
         above = [target for target in mounts if _as_folder(full).startswith(target)]
         target = max(above, key=len, default="")
         kind = mounts[target][0] if target else "read_only" if item.read_only else ""
-        place = checks.mark(*path, *(mounts[target] if target else ("read_only",))).seen_from(mark)
+        place = checks.location(*path, *(mounts[target] if target else ("read_only",))).seen_from(location)
         folder = posixpath.dirname(full)
         if kind == "volumes":
             message = (
                 f"the file {file.path} would be written into the volume at {place}, and outlive its release"
             )
-            checks.report(mark, message, f"write it to a path outside of {target.rstrip('/') or '/'}")
+            checks.report(location, message, f"write it to a path outside of {target.rstrip('/') or '/'}")
         elif kind and (folder.count("/") < 2 or _as_folder(folder) == target):
             message = (
                 f"the file {file.path} would be hidden by the tmpfs at {place}"
@@ -87,7 +87,7 @@ def _files_below_mounts(checks: Checks, item: Service | Dependency, path: KeyPat
             )
             below = "/run/secrets" if target in ("", "/", "/run/") else f"{target}ftl"
             hint = f"its folder must be a separate mount: write it to {below}/{posixpath.basename(full)}"
-            checks.report(mark, message, hint)
+            checks.report(location, message, hint)
 
 
 def _as_folder(path: str) -> str:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ftl.config.variables.interpolation import marked_parts
-from ftl.config.yaml.marks import Marks
+from ftl.config.variables.interpolation import unresolved_parts
+from ftl.config.yaml.locations import Locations
 from ftl.dataclass import dataclass
 
 if TYPE_CHECKING:
     from ftl.config.models.project import Project, Service
     from ftl.config.read.reader import Reader
-    from ftl.config.yaml.marks import Mark
+    from ftl.config.yaml.locations import Location
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,32 +21,32 @@ class Checks:
     project: Project
     reader: Reader
 
-    def mark(self, *path: str | int) -> Mark:
+    def location(self, *path: str | int) -> Location:
         """The place of a value, or of the nearest section around it that the files give."""
-        return Marks(self.reader.marks).nearest(*path)
+        return Locations(self.reader.locations).nearest(*path)
 
     def is_given(self, *path: str | int) -> bool:
         """Whether the files give a value."""
-        return path in self.reader.marks
+        return path in self.reader.locations
 
     def is_missing(self, *path: str | int) -> bool:
         """Whether a section that the files give has nothing under a key."""
-        return path[:-1] in self.reader.sections and path not in self.reader.marks
+        return path[:-1] in self.reader.sections and path not in self.reader.locations
 
     def secrets_in(self, *path: str | int) -> tuple[str, ...]:
         """Names of the secrets whose values are in a text."""
-        return marked_parts(self.reader.marked.get(path, ""))[1::2]
+        return unresolved_parts(self.reader.unresolved.get(path, ""))[1::2]
 
-    def removal(self, name: str, user: str, mark: Mark) -> str | None:
+    def removal(self, name: str, user: str, location: Location) -> str | None:
         """The hint about a `user` of a name that the overlay removes; None where it removes no such."""
         removed = self.reader.removed.get(name)
         if removed is None:
             return None
-        return f"{removed.seen_from(mark)} removes {name}: keep it there, or change {user} there, too"
+        return f"{removed.seen_from(location)} removes {name}: keep it there, or change {user} there, too"
 
-    def report(self, mark: Mark, message: str, hint: str | None = None) -> None:
+    def report(self, location: Location, message: str, hint: str | None = None) -> None:
         """Report a problem."""
-        self.reader.report(mark, message, hint)
+        self.reader.report(location, message, hint)
 
 
 def label(service: Service) -> str:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from ftl.config.checks.context import Checks
     from ftl.config.models.project import Dependency, Service
-    from ftl.config.yaml.marks import KeyPath
+    from ftl.config.yaml.locations import KeyPath
 
 
 def names(checks: Checks) -> None:
@@ -25,11 +25,10 @@ def names(checks: Checks) -> None:
             if item.name and item.name in taken:
                 first = taken[item.name]
                 kind = "service" if first[0] == "services" else "dependency"
-                mark = checks.mark(*path)
-                message = (
-                    f"the name {item.name} is taken by the {kind} at {checks.mark(*first).seen_from(mark)}"
-                )
-                checks.report(mark, message, "give one of them another name")
+                location = checks.location(*path)
+                where = checks.location(*first).seen_from(location)
+                message = f"the name {item.name} is taken by the {kind} at {where}"
+                checks.report(location, message, "give one of them another name")
             elif item.name:
                 taken[item.name] = path
 
@@ -41,21 +40,23 @@ def start_order(checks: Checks) -> None:
     circles: set[frozenset[str]] = set()
     for index, service in enumerate(checks.project.services):
         for number, name in enumerate(service.depends_on):
-            mark = checks.mark("services", index, "depends_on", number)
+            location = checks.location("services", index, "depends_on", number)
             if name in dependencies:
                 message = f"depends_on: {name} is one of the dependencies"
-                checks.report(mark, message, "leave it out: dependencies are healthy before services start")
+                checks.report(
+                    location, message, "leave it out: dependencies are healthy before services start"
+                )
             elif name not in services:
                 checks.report(
-                    mark,
+                    location,
                     f"depends_on: there is no service {name}",
-                    checks.removal(name, f"`depends_on` of {service.name}", mark)
+                    checks.removal(name, f"`depends_on` of {service.name}", location)
                     or f"the services: {', '.join(sorted(filter(None, services)))}",
                 )
             elif (circle := _way_back(services, service.name, name)) and frozenset(circle) not in circles:
                 circles.add(frozenset(circle))
                 message = f"depends_on: {' -> '.join(circle)} is a cycle"
-                checks.report(mark, message, "leave one of them out")
+                checks.report(location, message, "leave one of them out")
 
 
 def _way_back(services: Mapping[str, Service], start: str, first: str) -> list[str]:

@@ -8,7 +8,7 @@ from ftl.config.models.notification import NOT_FETCHED, SERVER_EVENTS
 
 if TYPE_CHECKING:
     from ftl.config.checks.context import Checks
-    from ftl.config.yaml.marks import KeyPath
+    from ftl.config.yaml.locations import KeyPath
 
 
 def registries(checks: Checks) -> None:
@@ -18,16 +18,16 @@ def registries(checks: Checks) -> None:
         path: KeyPath = ("registries", index)
         if registry.server in taken:
             message = f"{registry.server} is listed twice"
-            checks.report(checks.mark(*path, "server"), message, "keep one of the two")
+            checks.report(checks.location(*path, "server"), message, "keep one of the two")
         taken.add(registry.server)
         secrets = [name for name in ("password", "token", "command") if checks.is_given(*path, name)]
         if "password" in secrets and checks.is_missing(*path, "username"):
             message = "registries has a password but no username"
-            checks.report(checks.mark(*path, "password"), message, "write `username`")
+            checks.report(checks.location(*path, "password"), message, "write `username`")
         if registry.username is not None and not secrets:
             message = "registries has a username but no secret"
             hint = "write `password`, `token` or `command`"
-            checks.report(checks.mark(*path, "username"), message, hint)
+            checks.report(checks.location(*path, "username"), message, hint)
 
 
 def notifications(checks: Checks) -> None:
@@ -35,12 +35,12 @@ def notifications(checks: Checks) -> None:
     for index, notification in enumerate(checks.project.notify):
         path: KeyPath = ("notify", index, "events")
         if notification.events == () and not checks.is_given(*path, 0):
-            checks.report(checks.mark(*path), "events is empty", "leave it out for all events")
+            checks.report(checks.location(*path), "events is empty", "leave it out for all events")
         for number, event in enumerate(notification.events or ()):
             if event not in SERVER_EVENTS:
                 continue
-            mark = checks.mark(*path, number)
+            location = checks.location(*path, number)
             if notification.url and NOT_FETCHED not in notification.url and not notification.server_urls:
                 kind = f"this kind of {notification.scheme}:// URL"
                 message = f"events: the server sends {event} by itself, and not to {kind}"
-                checks.report(mark, message, "use the webhook of the service, or leave this event out")
+                checks.report(location, message, "use the webhook of the service, or leave this event out")

@@ -11,31 +11,31 @@ from ftl.config.models.server import WEB
 if TYPE_CHECKING:
     from ftl.config.checks.context import Checks
     from ftl.config.models.project import Service
-    from ftl.config.yaml.marks import KeyPath
+    from ftl.config.yaml.locations import KeyPath
 
 
 def servers(checks: Checks) -> None:
     """`servers` is in place of `server`, names each server once, and has a proxy for the routes."""
     given = checks.project.servers
-    if checks.is_given("servers") and not given and not checks.reader.marks.keys() & {("servers", 0)}:
-        checks.report(checks.mark("servers"), "servers is empty", "it needs at least one item")
+    if checks.is_given("servers") and not given and not checks.reader.locations.keys() & {("servers", 0)}:
+        checks.report(checks.location("servers"), "servers is empty", "it needs at least one item")
     hosts: dict[str, KeyPath] = {}
     addresses: dict[str, str] = {}
     for index, server in enumerate(given):
         path: KeyPath = ("servers", index, "host")
-        mark = checks.mark(*path)
+        location = checks.location(*path)
         if server.is_local:
             hint = "`server: local` deploys to this machine alone"
-            checks.report(mark, "servers: `local` cannot be one of several servers", hint)
+            checks.report(location, "servers: `local` cannot be one of several servers", hint)
         elif server.host and server.host.lower() in hosts:
-            first = checks.mark(*hosts[server.host.lower()]).seen_from(mark)
+            first = checks.location(*hosts[server.host.lower()]).seen_from(location)
             checks.report(
-                mark, f"servers: {server.host} is given twice; first at {first}", "keep one of the two"
+                location, f"servers: {server.host} is given twice; first at {first}", "keep one of the two"
             )
         elif server.host:
             hosts[server.host.lower()] = path
         if server.private_address and server.private_address in addresses:
-            where = checks.mark("servers", index, "private_address")
+            where = checks.location("servers", index, "private_address")
             message = f"private_address: {server.private_address} is the address of {addresses[server.private_address]}"
             checks.report(where, message, "each server needs a different one")
         elif server.private_address:
@@ -47,7 +47,7 @@ def servers(checks: Checks) -> None:
         and not checks.project.servers_on((WEB,))
     ):
         message = "servers: no server has the role web, so nothing would answer the requests of the routes"
-        checks.report(checks.mark("servers"), message, "add `web` to the `roles` of a server")
+        checks.report(checks.location("servers"), message, "add `web` to the `roles` of a server")
 
 
 def _role_names(checks: Checks) -> None:
@@ -56,8 +56,10 @@ def _role_names(checks: Checks) -> None:
     for index, server in enumerate(checks.project.servers):
         for number, role in enumerate(server.roles):
             if role in hosts:
-                mark = checks.mark("servers", index, "roles", number)
-                checks.report(mark, f"roles: {role} is the host of a server", "give the role another name")
+                location = checks.location("servers", index, "roles", number)
+                checks.report(
+                    location, f"roles: {role} is the host of a server", "give the role another name"
+                )
 
 
 def services(checks: Checks) -> None:
@@ -86,7 +88,7 @@ def _volumes(checks: Checks, service: Service, index: int, users: dict[str, tupl
         message = (
             f"on: the volume {named[0]} of {label(service)} is on one server, not on {', '.join(allowed)}"
         )
-        checks.report(checks.mark("services", index, "on"), message, "write the host of one server")
+        checks.report(checks.location("services", index, "on"), message, "write the host of one server")
         return
     for volume in named:
         user, place = users.setdefault(volume, (service.name, allowed[0] if allowed else ""))
@@ -94,7 +96,7 @@ def _volumes(checks: Checks, service: Service, index: int, users: dict[str, tupl
             message = (
                 f"on: the volume {volume} is on {place}, with {user}, and {label(service)} on {allowed[0]}"
             )
-            where = checks.mark("services", index, "on")
+            where = checks.location("services", index, "on")
             checks.report(where, message, f"write `on: {place}`, or use another volume")
 
 
@@ -110,7 +112,7 @@ def dependencies(checks: Checks) -> None:
                 f"on: `{dependency.on}` is several servers ({', '.join(allowed)}), "
                 f"and a dependency such as {dependency.name} is on one, with its data"
             )
-            checks.report(checks.mark(*path), message, "write the host of one server")
+            checks.report(checks.location(*path), message, "write the host of one server")
 
 
 def _is_known(checks: Checks, place: str, path: KeyPath) -> bool:
@@ -118,7 +120,7 @@ def _is_known(checks: Checks, place: str, path: KeyPath) -> bool:
     given = checks.project.servers
     if not checks.is_given("servers"):
         hint = "leave it out: there is one server; or list several under `servers` in place of `server`"
-        checks.report(checks.mark(*path), f"on: `{place}` needs `servers`, and the file has none", hint)
+        checks.report(checks.location(*path), f"on: `{place}` needs `servers`, and the file has none", hint)
         return False
     if not given or checks.project.servers_on((place,)):
         return bool(given)
@@ -132,5 +134,5 @@ def _is_known(checks: Checks, place: str, path: KeyPath) -> bool:
         if "." in place or ":" in place
         else f"on: no server has the role `{place}`, and none is named so"
     )
-    checks.report(checks.mark(*path), message, hint)
+    checks.report(checks.location(*path), message, hint)
     return False

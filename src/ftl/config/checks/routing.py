@@ -8,7 +8,7 @@ from ftl.config.values.bindings import Forward, parse_forward
 
 if TYPE_CHECKING:
     from ftl.config.checks.context import Checks
-    from ftl.config.yaml.marks import KeyPath
+    from ftl.config.yaml.locations import KeyPath
 
 
 def routes(checks: Checks) -> None:
@@ -24,13 +24,13 @@ def routes(checks: Checks) -> None:
                 if domain_missing and not checks.is_given(*path, "host"):
                     domain_missing = False
                     message = f"`domain` of project is missing: the route {route.path} has no host"
-                    checks.report(checks.mark("project"), message, "write `domain` below `project`")
+                    checks.report(checks.location("project"), message, "write `domain` below `project`")
                 continue
             prefix = route.path.rstrip("/") or "/"
             if (host, prefix) in taken:
                 message = f"the route {prefix} of {host} is taken by the service {taken[host, prefix]}"
                 hint = "a path of a host belongs to one service"
-                checks.report(checks.mark(*path, "path"), message, hint)
+                checks.report(checks.location(*path, "path"), message, hint)
             else:
                 taken[host, prefix] = service.name or "above"
 
@@ -44,16 +44,18 @@ def forwards(checks: Checks) -> None:
     for index, service in enumerate(checks.project.services):
         if service.forwards and service.replicas > 1:
             message = f"{service.replicas} replicas cannot share the server's ports in forwards"
-            checks.report(checks.mark("services", index, "replicas"), message, "remove replicas or forwards")
+            checks.report(
+                checks.location("services", index, "replicas"), message, "remove replicas or forwards"
+            )
         for number, text in enumerate(service.forwards):
-            forward, mark = parse_forward(text), checks.mark("services", index, "forwards", number)
+            forward, location = parse_forward(text), checks.location("services", index, "forwards", number)
             other = next((name for earlier, name in taken if forward.collides(earlier)), None)
             if (forward.host_port, forward.protocol) in _PROXY_PORTS:
                 message = f"forwards: port {forward.host_port} of the server belongs to the proxy"
-                checks.report(mark, message, "use routes, or another port of the server")
+                checks.report(location, message, "use routes, or another port of the server")
             elif other is not None:
                 message = f"forwards: port {forward.host_port} of the server is taken by {other}"
-                checks.report(mark, message, "give one of them another port")
+                checks.report(location, message, "give one of them another port")
             taken.append((forward, f"the service {service.name}"))
 
 
@@ -63,8 +65,8 @@ def server(checks: Checks) -> None:
         return
     host_missing = not checks.is_given("server") or checks.is_missing("server", "host")
     if not checks.project.server.host and host_missing and checks.is_missing("project", "domain"):
-        mark = checks.mark("server") if checks.is_given("server") else checks.mark("project")
-        checks.report(mark, "`host` of server is missing", "write `host` below `server`, or a domain")
+        location = checks.location("server") if checks.is_given("server") else checks.location("project")
+        checks.report(location, "`host` of server is missing", "write `host` below `server`, or a domain")
 
 
 def proxy(checks: Checks) -> None:
@@ -76,7 +78,7 @@ def proxy(checks: Checks) -> None:
     ):
         if getattr(checks.project.proxy, name) is not None and checks.is_missing("proxy", partner):
             message = f"proxy has {article} {name} but no {partner}"
-            checks.report(checks.mark("proxy", name), message, f"write `{partner}` too")
+            checks.report(checks.location("proxy", name), message, f"write `{partner}` too")
 
 
 def redirects(checks: Checks) -> None:
@@ -88,13 +90,13 @@ def redirects(checks: Checks) -> None:
         path: KeyPath = ("proxy", "redirects", index)
         if redirect.host in served:
             message = f"redirects: {redirect.host} is the host of a route"
-            checks.report(checks.mark(*path, "host"), message, "a host is either served or redirected")
+            checks.report(checks.location(*path, "host"), message, "a host is either served or redirected")
         if redirect.host in taken:
             checks.report(
-                checks.mark(*path, "host"), f"redirects: {redirect.host} is given twice", "keep one"
+                checks.location(*path, "host"), f"redirects: {redirect.host} is given twice", "keep one"
             )
         taken.add(redirect.host)
         if redirect.to and redirect.to not in served:
             hosts = ", ".join(sorted(filter(None, served))) or "none"
             message = f"redirects: no route serves {redirect.to}"
-            checks.report(checks.mark(*path, "to"), message, f"the hosts of the routes: {hosts}")
+            checks.report(checks.location(*path, "to"), message, f"the hosts of the routes: {hosts}")

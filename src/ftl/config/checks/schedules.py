@@ -8,7 +8,7 @@ from ftl.common.suggestions import closest_match
 
 if TYPE_CHECKING:
     from ftl.config.checks.context import Checks
-    from ftl.config.yaml.marks import KeyPath
+    from ftl.config.yaml.locations import KeyPath
 
 
 def jobs(checks: Checks) -> None:
@@ -17,19 +17,19 @@ def jobs(checks: Checks) -> None:
     taken: dict[str, KeyPath] = {}
     for index, job in enumerate(checks.project.jobs):
         path: KeyPath = ("jobs", index, "name")
-        mark = checks.mark(*path)
+        location = checks.location(*path)
         if job.name and job.name in taken:
-            first = checks.mark(*taken[job.name]).seen_from(mark)
+            first = checks.location(*taken[job.name]).seen_from(location)
             message = f"the name {job.name} is taken by the job at {first}"
-            checks.report(mark, message, "give one of them another name")
+            checks.report(location, message, "give one of them another name")
         taken.setdefault(job.name, path)
         # Without any, `services` itself is wrong.
         if job.service and services and job.service not in services:
             match = closest_match(job.service, services)
-            mark = checks.mark("jobs", index, "service")
-            hint = checks.removal(job.service, f"the job {job.name}", mark)
+            location = checks.location("jobs", index, "service")
+            hint = checks.removal(job.service, f"the job {job.name}", location)
             known = f"did you mean {match}?" if match else f"the services are {', '.join(services)}"
-            checks.report(mark, f"service: there is no service {job.service}", hint or known)
+            checks.report(location, f"service: there is no service {job.service}", hint or known)
 
 
 def backups(checks: Checks) -> None:
@@ -37,12 +37,12 @@ def backups(checks: Checks) -> None:
     dependencies = [dependency.name for dependency in checks.project.dependencies]
     taken: set[str] = set()
     for index, backup in enumerate(checks.project.backups):
-        mark = checks.mark("backups", index, "dependency")
+        location = checks.location("backups", index, "dependency")
         if backup.dependency and backup.dependency not in dependencies:
             match = closest_match(backup.dependency, dependencies)
-            hint = checks.removal(backup.dependency, "`backups`", mark)
+            hint = checks.removal(backup.dependency, "`backups`", location)
             known = f"did you mean {match}?" if match else "list it in `dependencies`"
-            checks.report(mark, f"dependency: there is no dependency {backup.dependency}", hint or known)
+            checks.report(location, f"dependency: there is no dependency {backup.dependency}", hint or known)
         elif backup.dependency in taken:
-            checks.report(mark, f"{backup.dependency} is backed up twice", "keep one of the two")
+            checks.report(location, f"{backup.dependency} is backed up twice", "keep one of the two")
         taken.add(backup.dependency)

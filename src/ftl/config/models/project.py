@@ -30,14 +30,14 @@ from ftl.config.models.service import (
     UlimitOption,
 )
 from ftl.config.models.units import Dependency, Job, Service
-from ftl.config.yaml.marks import Marks
+from ftl.config.yaml.locations import Locations
 from ftl.dataclass import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ftl.common.secret_texts import SecretTexts
-    from ftl.config.yaml.marks import KeyPath
+    from ftl.config.yaml.locations import KeyPath
 
 __all__ = [
     "Build",
@@ -110,7 +110,7 @@ class Project(Section):
         secret_texts: Service -> its texts with secrets in them; likewise. None: not known, by a record of FTL 0.1.
         secret_words: Words of commands with the names of the secrets in them, by key path; likewise.
         masked: Masked texts of sensitive values that come from variables, by key path; likewise.
-        marks: Places of the values in their files; likewise.
+        locations: Places of the values in their files; likewise.
     """
 
     ALTERNATIVES: ClassVar = (Alternatives(("server", "servers")),)
@@ -176,7 +176,7 @@ class Project(Section):
     secret_texts: Mapping[str, SecretTexts] | None = field(default_factory=dict, repr=False, compare=False)
     secret_words: Mapping[KeyPath, tuple[str, ...]] = field(default_factory=dict, repr=False, compare=False)
     masked: Mapping[KeyPath, str] = field(default_factory=dict, repr=False, compare=False)
-    marks: Marks = field(default=Marks(), repr=False, compare=False)
+    locations: Locations = field(default=Locations(), repr=False, compare=False)
 
     @classmethod
     def bare(cls, name: str, server: Server, servers: tuple[ClusterServer, ...] = ()) -> Self:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ftl.config.read.reader import Reader
-    from ftl.config.yaml.marks import KeyPath
+    from ftl.config.yaml.locations import KeyPath
 
 MAX_FILES = 100
 """Files of a folder: their texts are part of the project, and of the record of each release."""
@@ -60,18 +60,20 @@ def with_content(reader: Reader, mapping: MappingNode, _path: KeyPath) -> Mappin
     except AlreadyReported:
         return mapping
     except InvalidValue as error:
-        reader.report(source.mark, f"source {error.message}")
+        reader.report(source.location, f"source {error.message}")
         return mapping
     except FileNotFoundError:
-        reader.report(name.mark, f"files: there is no file {name.text}", "its path is relative to ftl.yaml")
+        reader.report(
+            name.location, f"files: there is no file {name.text}", "its path is relative to ftl.yaml"
+        )
         return mapping
     except OSError as error:
         hint = "build files other than text into the image"
-        reader.report(name.mark, f"files: {quoted(name.text)} cannot be read: {error.strerror}", hint)
+        reader.report(name.location, f"files: {quoted(name.text)} cannot be read: {error.strerror}", hint)
         return mapping
-    values: dict[str, Node | None] = {"content": ScalarNode(content, source.mark, literal=True)}
+    values: dict[str, Node | None] = {"content": ScalarNode(content, source.location, literal=True)}
     if is_program and mapping.get("mode") is None:
-        values["mode"] = ScalarNode("0755", source.mark, literal=True)
+        values["mode"] = ScalarNode("0755", source.location, literal=True)
     return mapping.replace(values)
 
 
@@ -88,7 +90,7 @@ def with_folders(reader: Reader, files: Node) -> Node:
             items += [each for each in below if _target(each) not in named]
         else:
             items.append(item)
-    return SequenceNode(tuple(items), files.mark)
+    return SequenceNode(tuple(items), files.location)
 
 
 def _target(item: Node) -> str:
@@ -120,12 +122,12 @@ def _files_of(
     try:
         names = files_in(path, reader.folder)
     except FolderRefused as error:
-        reader.report(source.mark, f"files: {quoted(text)} {error.message}", error.hint)
+        reader.report(source.location, f"files: {quoted(text)} {error.message}", error.hint)
         return
     target = item.get("path")
     for name in names:
         values: dict[str, Node | None] = {
-            "source": ScalarNode(f"{text.rstrip('/')}/{name}", source.mark, literal=True)
+            "source": ScalarNode(f"{text.rstrip('/')}/{name}", source.location, literal=True)
         }
         if isinstance(target, ScalarNode):
             values["path"] = replace(target, text=f"{target.text.rstrip('/')}/{name}")

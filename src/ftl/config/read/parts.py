@@ -9,7 +9,7 @@ from ftl.dataclass import dataclass
 if TYPE_CHECKING:
     from collections.abc import Collection, Set
 
-    from ftl.config.yaml.marks import KeyPath
+    from ftl.config.yaml.locations import KeyPath
     from ftl.config.yaml.tree import MappingNode
 
 

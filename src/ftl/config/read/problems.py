@@ -10,7 +10,7 @@ from ftl.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ftl.config.yaml.marks import KeyPath, Mark
+    from ftl.config.yaml.locations import KeyPath, Location
     from ftl.errors import Problem
 
 
@@ -19,19 +19,19 @@ class Problems:
 
     def __init__(self) -> None:
         self._found: dict[Problem, None] = {}
-        self._unset: dict[str, dict[Mark, tuple[str, str | None]]] = {}
+        self._unset: dict[str, dict[Location, tuple[str, str | None]]] = {}
 
-    def add(self, mark: Mark, message: str, hint: str | None = None) -> None:
+    def add(self, location: Location, message: str, hint: str | None = None) -> None:
         """Add a problem at a place."""
-        self._found[mark.problem(message, hint)] = None
+        self._found[location.problem(message, hint)] = None
 
     def extend(self, problems: Iterable[Problem]) -> None:
         """Add problems that already have their places."""
         self._found |= dict.fromkeys(problems)
 
-    def add_unset(self, variable: str, mark: Mark, message: str, hint: str | None) -> None:
+    def add_unset(self, variable: str, location: Location, message: str, hint: str | None) -> None:
         """Add a use of a variable that is not set; all uses of it become one problem."""
-        self._unset.setdefault(variable, {}).setdefault(mark, (message, hint))
+        self._unset.setdefault(variable, {}).setdefault(location, (message, hint))
 
     def raise_found(self) -> None:
         """Raise all problems together, if any were added.
@@ -49,15 +49,15 @@ class Problems:
         return sorted(problems, key=lambda problem: (files[problem.file], problem.line, problem.column))
 
 
-def _merged(uses: dict[Mark, tuple[str, str | None]]) -> Problem:
-    files = {mark.file: rank for rank, mark in enumerate(uses)}
-    first, *others = sorted(uses, key=lambda mark: (files[mark.file], mark.offset))
-    others = [mark for mark in others if (mark.file, mark.line) != (first.file, first.line)]
+def _merged(uses: dict[Location, tuple[str, str | None]]) -> Problem:
+    files = {location.file: rank for rank, location in enumerate(uses)}
+    first, *others = sorted(uses, key=lambda location: (files[location.file], location.offset))
+    others = [location for location in others if (location.file, location.line) != (first.file, first.line)]
     message, hint = uses[first]
     problem = first.problem(message, hint)
     if not others:
         return problem
-    *most, last = dict.fromkeys(mark.seen_from(first) for mark in others)
+    *most, last = dict.fromkeys(location.seen_from(first) for location in others)
     places = f"{', '.join(most)} and {last}" if most else last
     return replace(problem, message=f"{message}; also used at {places}")
 

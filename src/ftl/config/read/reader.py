@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from ftl.config.read.interpolator import InterpolatedText, Interpolator
     from ftl.config.read.parts import Parts
     from ftl.config.variables.env_file import Variable
-    from ftl.config.yaml.marks import KeyPath, Mark
+    from ftl.config.yaml.locations import KeyPath, Location
 
 S = TypeVar("S", bound="Section")
 
@@ -84,7 +84,7 @@ class ShortForm:
         if self.from_entry is None or not isinstance(node, MappingNode):
             return node
         items = tuple(self.from_entry(name, entry) for name, entry in node.entries.items())
-        return SequenceNode(items, node.mark)
+        return SequenceNode(items, node.location)
 
 
 ShortForms = Mapping[type[Any], ShortForm]
@@ -99,10 +99,10 @@ class Reader:
 
     Attributes:
         interpolator: Reads texts; has the variables and receives problems.
-        marks: Places of all values that the files give, valid or not.
+        locations: Places of all values that the files give, valid or not.
         sections: The sections that the files give as mappings: keys that these lack are really missing.
         masked: Masked texts of sensitive values that come from variables.
-        marked: Marked texts of values with secrets in them (`ftl.config.variables.interpolation`).
+        unresolved: Unresolved texts of values with secrets in them (`ftl.config.variables.interpolation`).
         commands: Commands that the files give.
         env_files: Variables of the env files of a service, by the key path of its env, which wins over them.
         secrets: Names of the secrets that the files declare.
@@ -114,20 +114,20 @@ class Reader:
     ) -> None:
         self.interpolator = interpolator
         self.folder = folder
-        self.marks: dict[KeyPath, Mark] = {}
+        self.locations: dict[KeyPath, Location] = {}
         self.sections: set[KeyPath] = set()
         self.masked: dict[KeyPath, str] = {}
-        self.marked: dict[KeyPath, str] = {}
+        self.unresolved: dict[KeyPath, str] = {}
         self.commands: set[KeyPath] = set()
         self.env_files: dict[KeyPath, dict[str, Variable]] = {}
         self.secrets: tuple[str, ...] = ()
-        self.removed: dict[str, Mark] = {}
+        self.removed: dict[str, Location] = {}
         self._short_forms = short_forms
         self._parts = parts
 
-    def report(self, mark: Mark, message: str, hint: str | None = None) -> None:
+    def report(self, location: Location, message: str, hint: str | None = None) -> None:
         """Add a problem."""
-        self.interpolator.problems.add(mark, message, hint)
+        self.interpolator.problems.add(location, message, hint)
 
     def section(self, section: type[S], node: Node, path: KeyPath) -> S:
         """Read a section.
@@ -136,7 +136,7 @@ class Reader:
             AlreadyReported: It is not a mapping, and not a text that is short for one.
         """
         mapping = self._mapping(section, node, path)
-        self.marks[path] = mapping.mark
+        self.locations[path] = mapping.location
         self.sections.add(path)
         form = self._short_form(section)
         mapping = self._parts.of(form.moved(mapping), path, self._known(section))
@@ -161,7 +161,9 @@ class Reader:
         hint = f"its keys are {', '.join(keys_of(section))}"
         if isinstance(node, ScalarNode) and "name" in keys_of(section):
             hint = f"write `name: {node.text}`"
-        self.report(node.mark, f"{section_label(path)} must be a mapping, not {describe_kind(node)}", hint)
+        self.report(
+            node.location, f"{section_label(path)} must be a mapping, not {describe_kind(node)}", hint
+        )
         raise AlreadyReported
 
     def _reject_unknown(self, section: type[Any], mapping: MappingNode, path: KeyPath) -> set[str]:
@@ -198,8 +200,8 @@ class Reader:
                     self._report_missing(name, mapping, path)
                 continue
             if is_confidential(key.type):
-                node = unquoted(node, {url.mark.line for url in scalars(node) if "://" in url.text})
-            self.marks[inner] = node.mark
+                node = unquoted(node, {url.location.line for url in scalars(node) if "://" in url.text})
+            self.locations[inner] = node.location
             try:
                 value = self._value(key, node, inner)
             except AlreadyReported:
@@ -212,9 +214,9 @@ class Reader:
         label = f"`{name}` of {section_label(path)}" if path else f"`{name}`"
         entry = mapping.entries.get(name)
         if entry is not None:
-            self.report(entry.value.mark, f"{label} is empty")
+            self.report(entry.value.location, f"{label} is empty")
         else:
-            self.report(mapping.mark, f"{label} is missing")
+            self.report(mapping.location, f"{label} is missing")
 
     def _value(self, key: Key, node: Node, path: KeyPath) -> Any:
         match key.type:
@@ -233,22 +235,22 @@ class Reader:
         """Read a single value; None if it is empty and optional."""
         label = value_label(path)
         text = self.interpolator.read(node, label)
-        self.marks[path] = text.mark
+        self.locations[path] = text.location
         if not text.text and not key.required:
             return None
         try:
             value = scalar.parse(text.text)
         except InvalidValue as error:
-            shown, hint, mark = text.text, error.hint, text.mark
+            shown, hint, location = text.text, error.hint, text.location
             if text.masked != text.text and isinstance(node, ScalarNode):
                 shown, hint = node.text, text.origin
             if scalar.confidential and text.masked != MASK:  # a part of it at least is in the file itself
-                shown, mark = MASK, mark.unquoted
-            self.report(mark, f"{label}: {quoted(shown)} {error.message}", hint)
+                shown, location = MASK, location.unquoted
+            self.report(location, f"{label}: {quoted(shown)} {error.message}", hint)
             raise AlreadyReported from None
         self._record_masked(path, text, key)
-        if text.marked:
-            self.marked[path] = text.marked
+        if text.unresolved:
+            self.unresolved[path] = text.unresolved
         return value
 
     def _list(self, item: FieldType, node: Node, path: KeyPath, key: Key) -> tuple[Any, ...]:
@@ -258,14 +260,14 @@ class Reader:
             self._report_no_list(item, node, path)
             raise AlreadyReported
         if key.required and not node.items:
-            self.report(node.mark, f"{value_label(path)} is empty", "it needs at least one item")
+            self.report(node.location, f"{value_label(path)} is empty", "it needs at least one item")
         values: list[Any] = []
         item_key = Key(item, key.description, required=True, sensitive=key.sensitive)
         for item_node in node.items:
-            index = len(values)  # so that marks belong to the values, also behind one that is left out
-            self.marks[(*path, index)] = item_node.mark
+            index = len(values)  # so that locations belong to the values, also behind one that is left out
+            self.locations[(*path, index)] = item_node.location
             if is_null(item_node):
-                self.report(item_node.mark, f"{value_label(path)} has an empty item")
+                self.report(item_node.location, f"{value_label(path)} has an empty item")
                 continue
             try:
                 values.append(self._value(item_key, item_node, (*path, index)))
@@ -277,12 +279,12 @@ class Reader:
         first = node.text if isinstance(node, ScalarNode) else next(iter(node.entries), "...")
         if isinstance(node, ScalarNode) and is_confidential(item):
             first = "${NAME}"
-            node = replace(node, mark=node.mark.unquoted)
+            node = replace(node, location=node.location.unquoted)
         by_name = (
             isinstance(node, MappingNode) and isinstance(item, Nested) and "name" in keys_of(item.section)
         )
         hint = f"write a list: `- name: {first}`" if by_name else f"write a list: `- {first}`"
-        self.report(node.mark, f"{value_label(path)} must be a list, not {describe_kind(node)}", hint)
+        self.report(node.location, f"{value_label(path)} must be a list, not {describe_kind(node)}", hint)
 
     def _string_map(self, node: Node, path: KeyPath) -> dict[str, str]:
         reader = StringMapReader(
@@ -290,11 +292,15 @@ class Reader:
         )
         reader.read(node)
         from_files = self.env_files.get(path, {})
-        self.marks |= {(*path, name): file.mark for name, file in from_files.items() if file.mark is not None}
-        self.marks |= {(*path, name): mark for name, mark in reader.marks.items()}
+        self.locations |= {
+            (*path, name): file.location for name, file in from_files.items() if file.location is not None
+        }
+        self.locations |= {(*path, name): location for name, location in reader.locations.items()}
         self.masked |= {(*path, name): masked for name, masked in reader.masked.items()}
-        marked = {name: file.marked for name, file in from_files.items() if name not in reader.texts}
-        self.marked |= {(*path, name): text for name, text in (marked | reader.marked).items() if text}
+        unresolved = {name: file.unresolved for name, file in from_files.items() if name not in reader.texts}
+        self.unresolved |= {
+            (*path, name): text for name, text in (unresolved | reader.unresolved).items() if text
+        }
         return {name: variable.value for name, variable in from_files.items()} | reader.texts
 
     def _elsewhere(self, path: KeyPath, name: str) -> str | None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ftl.common.json_fields import parse_json
 from ftl.config.variables.env_file import parse_env_file
-from ftl.config.yaml.marks import SourceFile
+from ftl.config.yaml.locations import SourceFile
 
 if TYPE_CHECKING:
     from collections.abc import Collection

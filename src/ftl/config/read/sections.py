@@ -19,7 +19,7 @@ def long_form(nested: Nested, node: Node) -> Node:
     key = nested.shorthand
     if key is None or not _is_value_of(keys_of(nested.section)[key], node):
         return node
-    return MappingNode({}, node.mark).replace({key: node})
+    return MappingNode({}, node.location).replace({key: node})
 
 
 def _is_value_of(key: Key, node: Node) -> bool:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Container, Mapping
 
     from ftl.config.read.reader import Reader
-    from ftl.config.yaml.marks import Mark
+    from ftl.config.yaml.locations import Location
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,28 +35,28 @@ class ShortDependency:
     image: str
     preset: Database | None
     tag: str
-    mark: Mark
+    location: Location
 
     @property
     def given(self) -> MappingNode:
         """Name and image, which are all that it says."""
-        return _literals({"name": self.name, "image": self.image}, self.mark)
+        return _literals({"name": self.name, "image": self.image}, self.location)
 
     def defaults(self, variables: Container[str], tag: str) -> MappingNode:
         """Settings of the preset for a tag of its image; of the variables, only names matter."""
-        preset, mark = self.preset, self.mark
-        nothing = MappingNode({}, mark)
+        preset, location = self.preset, self.location
+        nothing = MappingNode({}, location)
         if preset is None:
             return nothing
         env = preset_environment(preset, tag, variables)
         values: dict[str, Node | None] = {
-            "env": nothing.replace({name: ScalarNode(text, mark) for name, text in env.items()}),
-            "ports": SequenceNode(tuple(_literal(str(port), mark) for port in preset.ports), mark),
+            "env": nothing.replace({name: ScalarNode(text, location) for name, text in env.items()}),
+            "ports": SequenceNode(tuple(_literal(str(port), location) for port in preset.ports), location),
         }
         if preset.volume is not None:
-            values["volumes"] = SequenceNode((_literal(preset.volume, mark),), mark)
+            values["volumes"] = SequenceNode((_literal(preset.volume, location),), location)
         if preset.nofile is not None:
-            limits = _literals({"nofile": str(preset.nofile)}, mark)
+            limits = _literals({"nofile": str(preset.nofile)}, location)
             values["container"] = nothing.replace({"ulimits": limits})
         return nothing.replace(values)
 
@@ -73,16 +73,16 @@ class ShortDependency:
 def dependency(reader: Reader, node: ScalarNode) -> MappingNode:
     """Read a dependency that is written as a single value."""
     text = reader.interpolator.read(node, "dependencies")
-    reference, mark = text.text, text.mark
-    _check_image(reader, node, mark, reference if "/" in reference else reference.lower())
+    reference, location = text.text, text.location
+    _check_image(reader, node, location, reference if "/" in reference else reference.lower())
     repository, tag = split(reference)
     if (match := _misspelt_preset(repository)) is not None:
         hint = f"did you mean `{match}`? If it is another image, write `name` and `image`"
-        reader.report(mark, f"dependencies: `{repository}` is not known", hint)
+        reader.report(location, f"dependencies: `{repository}` is not known", hint)
         raise AlreadyReported
-    short = _short(reference, mark)
+    short = _short(reference, location)
     if short.preset is None:
-        _check_image(reader, node, mark, reference)
+        _check_image(reader, node, location, reference)
     return short.given.replace(_values(short.defaults(reader.interpolator.variables, tag)))
 
 
@@ -92,20 +92,20 @@ def known_dependency(node: Node, variables: Mapping[str, str]) -> ShortDependenc
         return None
     try:
         reference = interpolate(node.text, variables.get).text
-        short = _short(reference, node.mark)
+        short = _short(reference, node.location)
         image(reference if short.preset is None else reference.lower())
     except (InterpolationError, InvalidValue):
         return None
     return None if _misspelt_preset(split(reference)[0]) else short
 
 
-def _short(reference: str, mark: Mark) -> ShortDependency:
+def _short(reference: str, location: Location) -> ShortDependency:
     repository, tag = split(reference)
     preset = PRESETS.get(repository.lower())
     if preset is None:
-        return ShortDependency(repository.rpartition("/")[2], reference, None, tag, mark)
+        return ShortDependency(repository.rpartition("/")[2], reference, None, tag, location)
     image_name = f"{preset.image}{reference[len(repository) :] or ':latest'}"
-    return ShortDependency(preset.name, image_name, preset, tag, mark)
+    return ShortDependency(preset.name, image_name, preset, tag, location)
 
 
 def _misspelt_preset(repository: str) -> str | None:
@@ -113,12 +113,12 @@ def _misspelt_preset(repository: str) -> str | None:
     return None if repository.lower() in PRESETS else closest_match(repository, tuple(PRESETS), 0.85)
 
 
-def _check_image(reader: Reader, node: ScalarNode, mark: Mark, reference: str) -> None:
+def _check_image(reader: Reader, node: ScalarNode, location: Location, reference: str) -> None:
     """Report an invalid image here: later, the literal made of it hides that it came from a variable."""
     try:
         image(reference)
     except InvalidValue as error:
-        reader.report(mark, f"dependencies: {quoted(node.text)} {error.message}", error.hint)
+        reader.report(location, f"dependencies: {quoted(node.text)} {error.message}", error.hint)
         raise AlreadyReported from None
 
 
@@ -126,9 +126,11 @@ def _values(mapping: MappingNode) -> dict[str, Node]:
     return {name: entry.value for name, entry in mapping.entries.items()}
 
 
-def _literals(texts: Mapping[str, str], mark: Mark) -> MappingNode:
-    return MappingNode({name: MappingEntry(mark, _literal(text, mark)) for name, text in texts.items()}, mark)
+def _literals(texts: Mapping[str, str], location: Location) -> MappingNode:
+    return MappingNode(
+        {name: MappingEntry(location, _literal(text, location)) for name, text in texts.items()}, location
+    )
 
 
-def _literal(text: str, mark: Mark) -> ScalarNode:
-    return ScalarNode(text, mark, literal=True)
+def _literal(text: str, location: Location) -> ScalarNode:
+    return ScalarNode(text, location, literal=True)

@@ -31,14 +31,14 @@ from ftl.config.read.short_dependencies import dependency
 from ftl.config.read.single_values import build_secret, host_lines
 from ftl.config.values.scalars import InvalidValue, local_path
 from ftl.config.variables.env_file import Variable, parse_env_file
-from ftl.config.yaml.marks import SourceFile, display_path
+from ftl.config.yaml.locations import SourceFile, display_path
 from ftl.config.yaml.tree import MappingEntry, MappingNode, Node, ScalarNode, SequenceNode, is_null
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ftl.config.read.reader import Reader
-    from ftl.config.yaml.marks import KeyPath, Mark
+    from ftl.config.yaml.locations import KeyPath, Location
 
 
 def project(reader: Reader, mapping: MappingNode, _path: KeyPath) -> MappingNode:
@@ -49,9 +49,9 @@ def project(reader: Reader, mapping: MappingNode, _path: KeyPath) -> MappingNode
     for name, entry in volumes.entries.items():
         if not (is_null(entry.value) or (isinstance(entry.value, MappingNode) and not entry.value.entries)):
             hint = "remove them: volumes have no options here"
-            reader.report(entry.value.mark, f"volumes: `{name}` has options", hint)
+            reader.report(entry.value.location, f"volumes: `{name}` has options", hint)
     names = tuple(ScalarNode(name, entry.key, literal=True) for name, entry in volumes.entries.items())
-    return mapping.replace({"volumes": SequenceNode(names, volumes.mark)})
+    return mapping.replace({"volumes": SequenceNode(names, volumes.location)})
 
 
 def secret_entry(name: str, entry: MappingEntry) -> Node:
@@ -73,16 +73,18 @@ def _service_secrets(reader: Reader, names: Node | None) -> tuple[dict[str, Vari
         target = item.get("file") if isinstance(item, MappingNode) else None
         if node.text in reader.secrets:
             if node.text in variables and isinstance(item, MappingNode) and target is not None:
-                content = ScalarNode(f"${{{node.text}}}", node.mark)
-                mode = item.get("mode") or ScalarNode("0400", node.mark, literal=True)
-                file = MappingNode({}, item.mark).replace({"path": target, "content": content, "mode": mode})
+                content = ScalarNode(f"${{{node.text}}}", node.location)
+                mode = item.get("mode") or ScalarNode("0400", node.location, literal=True)
+                file = MappingNode({}, item.location).replace(
+                    {"path": target, "content": content, "mode": mode}
+                )
                 files.append(file.replace({"owner": item.get("owner")}))
             elif node.text in variables:
-                found[node.text] = replace(variables.find(node.text), mark=node.mark)
+                found[node.text] = replace(variables.find(node.text), location=node.location)
         else:
             match = closest_match(node.text, reader.secrets)
             hint = f"did you mean `{match}`?" if match else "write it below `secrets` at the top of the file"
-            reader.report(node.mark, f"secrets: the project has no secret `{node.text}`", hint)
+            reader.report(node.location, f"secrets: the project has no secret `{node.text}`", hint)
     return found, files
 
 
@@ -93,7 +95,7 @@ def moved_service(mapping: MappingNode) -> MappingNode:
     if entry is None or mapping.get("build") is not None:
         return mapping
     context = entry.value
-    build = context if is_null(context) else MappingNode({}, context.mark).replace({"context": context})
+    build = context if is_null(context) else MappingNode({}, context.location).replace({"context": context})
     return mapping.replace({"path": None, "build": build})
 
 
@@ -104,19 +106,19 @@ def service(reader: Reader, mapping: MappingNode, path: KeyPath) -> MappingNode:
     changes: dict[str, Node | None] = {"path": None, "env_file": None}
     if context is not None:
         hint = "keep `build`; `path` is its short form"
-        reader.report(context.mark, "path and build are both given", hint)
+        reader.report(context.location, "path and build are both given", hint)
     if build is None and mapping.get("image") is None and not _misspells_image(mapping):
-        changes["build"] = MappingNode({}, mapping.mark)
+        changes["build"] = MappingNode({}, mapping.location)
     secrets, secret_files = _service_secrets(reader, mapping.get("secrets"))
     if secret_files:
         entry = mapping.get("files")
         others = entry.items if isinstance(entry, SequenceNode) else ()
-        changes["files"] = SequenceNode((*others, *secret_files), (entry or mapping).mark)
+        changes["files"] = SequenceNode((*others, *secret_files), (entry or mapping).location)
     if files is not None or secrets:
         from_files = _env_files(reader, files) if files is not None else {}
         reader.env_files[(*path, "env")] = from_files | secrets
         if mapping.get("env") is None:
-            changes["env"] = MappingNode({}, (files or mapping).mark)
+            changes["env"] = MappingNode({}, (files or mapping).location)
     return mapping.replace(changes)
 
 
@@ -125,7 +127,7 @@ def moved_settings(mapping: MappingNode) -> MappingNode:
     entry = mapping.entries.get("ulimits")
     if entry is None:
         return mapping
-    section = mapping.get("container") or MappingNode({}, entry.value.mark)
+    section = mapping.get("container") or MappingNode({}, entry.value.location)
     if not isinstance(section, MappingNode) or section.get("ulimits") is not None:
         return mapping
     return mapping.replace({"ulimits": None, "container": section.replace({"ulimits": entry.value})})
@@ -137,16 +139,16 @@ def container_settings(reader: Reader, mapping: MappingNode, path: KeyPath) -> M
     files, hosts, limits = (mapping.get(name) for name in ("files", "extra_hosts", "ulimits"))
     if limits is not None and isinstance(mapping.get("container"), MappingNode):
         hint = "keep one of the two"
-        reader.report(limits.mark, "ulimits are given here and below container", hint)
+        reader.report(limits.location, "ulimits are given here and below container", hint)
     if files is not None:
         changes["files"] = with_folders(reader, SHORT_FORMS[File].listed(files))
     for key in ("tmpfs", "on") if path[0] == "services" else ("tmpfs",):
         single = mapping.get(key)
         if isinstance(single, ScalarNode):
-            changes[key] = SequenceNode((single,), single.mark)
+            changes[key] = SequenceNode((single,), single.location)
     if isinstance(hosts, MappingNode):
         lines = (line for name, entry in hosts.entries.items() for line in host_lines(name, entry.value))
-        changes["extra_hosts"] = SequenceNode(tuple(lines), hosts.mark)
+        changes["extra_hosts"] = SequenceNode(tuple(lines), hosts.location)
     return mapping.replace(changes)
 
 
@@ -163,23 +165,25 @@ def _env_files(reader: Reader, files: Node) -> dict[str, Variable]:
             name = reader.interpolator.read(file, "env_file")
         except AlreadyReported:
             continue
-        variables |= _env_file(reader, name.text, name.mark, variables)
+        variables |= _env_file(reader, name.text, name.location, variables)
     return variables
 
 
-def _env_file(reader: Reader, name: str, mark: Mark, before: Mapping[str, Variable]) -> dict[str, Variable]:
+def _env_file(
+    reader: Reader, name: str, location: Location, before: Mapping[str, Variable]
+) -> dict[str, Variable]:
     try:
         path = reader.folder / local_path(name)
         source = SourceFile(display_path(path), read_small_text(path), confidential=True)
     except InvalidValue as error:
-        reader.report(mark, f"env_file {error.message}")
+        reader.report(location, f"env_file {error.message}")
     except FileNotFoundError:
-        reader.report(mark, f"env_file: there is no file {name}", "its path is relative to ftl.yaml")
+        reader.report(location, f"env_file: there is no file {name}", "its path is relative to ftl.yaml")
     except OSError as error:
-        reader.report(mark, f"env_file: {quoted(name)} cannot be read: {error.strerror}")
+        reader.report(location, f"env_file: {quoted(name)} cannot be read: {error.strerror}")
     else:
         given = reader.interpolator.variables
-        variables, problems = parse_env_file(source, given, before=before, marked=given.marked)
+        variables, problems = parse_env_file(source, given, before=before, unresolved=given.unresolved)
         reader.interpolator.problems.extend(problems)
         return variables
     return {}
@@ -208,7 +212,7 @@ def build(_reader: Reader, mapping: MappingNode, _path: KeyPath) -> MappingNode:
     cache = mapping.get("cache")
     if not isinstance(cache, ScalarNode):
         return mapping
-    return mapping.replace({"cache": SequenceNode((cache,), cache.mark)})
+    return mapping.replace({"cache": SequenceNode((cache,), cache.location)})
 
 
 def moved_dependency(mapping: MappingNode) -> MappingNode:
@@ -227,11 +231,11 @@ def dependency_section(reader: Reader, mapping: MappingNode, path: KeyPath) -> M
     if isinstance(place, SequenceNode):
         if len(place.items) > 1:
             message = "on: a dependency is on one server, with its data, and this is a list"
-            reader.report(place.mark, message, "write the host of one server")
+            reader.report(place.location, message, "write the host of one server")
         mapping = mapping.replace({"on": place.items[0] if len(place.items) == 1 else None})
     if mapping.get("build") is None or mapping.get("image") is not None:
         return mapping
-    return mapping.replace({"image": ScalarNode("built", mapping.mark, literal=True)})
+    return mapping.replace({"image": ScalarNode("built", mapping.location, literal=True)})
 
 
 _ULIMITS = "Short form of `container: {ulimits: ...}`, as in Compose."

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ftl.config.read.reader import Reader
-    from ftl.config.yaml.marks import Mark
+    from ftl.config.yaml.locations import Location
 
 
 _SECRET_FIELDS = {"id", "src", "source", "env", "type"}
@@ -30,7 +30,7 @@ def build_secret(reader: Reader, node: ScalarNode) -> MappingNode:
             hint = (
                 'quote a comma as in CSV: `id=ca,"src=a,b.pem"`, or write a map: `{id: ca, file: "a,b.pem"}`'
             )
-            reader.report(secret.mark, f"secrets: {quoted(name)} is not id, src or env", hint)
+            reader.report(secret.location, f"secrets: {quoted(name)} is not id, src or env", hint)
             raise AlreadyReported
         values = {
             "id": parts.get("id"),
@@ -42,12 +42,14 @@ def build_secret(reader: Reader, node: ScalarNode) -> MappingNode:
         values = {"id": identity, "file": file}
     else:
         values = {"id": text, "env": text}
-    return _literal({name: value for name, value in values.items() if value}, secret.mark)
+    return _literal({name: value for name, value in values.items() if value}, secret.location)
 
 
-def _literal(texts: Mapping[str, str], mark: Mark) -> MappingNode:
-    entries = {name: MappingEntry(mark, ScalarNode(text, mark, literal=True)) for name, text in texts.items()}
-    return MappingNode(entries, mark)
+def _literal(texts: Mapping[str, str], location: Location) -> MappingNode:
+    entries = {
+        name: MappingEntry(location, ScalarNode(text, location, literal=True)) for name, text in texts.items()
+    }
+    return MappingNode(entries, location)
 
 
 def host_lines(name: str, addresses: Node) -> tuple[Node, ...]:

@@ -11,7 +11,7 @@ from ftl.config.yaml.tree import MappingNode, Node, ScalarNode, SequenceNode, is
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ftl.config.yaml.marks import Mark
+    from ftl.config.yaml.locations import Location
 
 
 class StringMapReader:
@@ -20,8 +20,8 @@ class StringMapReader:
     Attributes:
         texts: By name; exactly as written, so that `1.10`, `0644` and `on` stay what they are.
         masked: Masked texts of those that come from variables.
-        marked: Marked texts of those with secrets in them.
-        marks: The places of the texts.
+        unresolved: Unresolved texts of those with secrets in them.
+        locations: The places of the texts.
     """
 
     def __init__(
@@ -36,12 +36,12 @@ class StringMapReader:
         """
         self.texts: dict[str, str] = {}
         self.masked: dict[str, str] = {}
-        self.marked: dict[str, str] = {}
-        self.marks: dict[str, Mark] = {}
+        self.unresolved: dict[str, str] = {}
+        self.locations: dict[str, Location] = {}
         self._interpolator = interpolator
         self._label = label
         self._elsewhere = elsewhere
-        self._written: dict[str, Mark] = {}
+        self._written: dict[str, Location] = {}
 
     def read(self, node: Node) -> None:
         """Read a map or a list.
@@ -58,10 +58,10 @@ class StringMapReader:
                     self._add_line(item)
             case ScalarNode():
                 message = f"{self._label} must be a map or a list, not a single value"
-                self._report(node.mark, message, "write a map, or a list of NAME=VALUE")
+                self._report(node.location, message, "write a map, or a list of NAME=VALUE")
                 raise AlreadyReported
 
-    def _add_entry(self, name: str, key: Mark, value: Node) -> None:
+    def _add_entry(self, name: str, key: Location, value: Node) -> None:
         if not _is_name(name):
             self._report(key, f"{self._label}: `{name}` is not a variable name")
             return
@@ -78,12 +78,12 @@ class StringMapReader:
             text = self._interpolator.read(value, f"{self._label}: {name}")
         except AlreadyReported:
             return
-        self._keep(name, value.mark, text)
+        self._keep(name, value.location, text)
 
     def _add_line(self, item: Node) -> None:
         if isinstance(item, MappingNode) and len(item.entries) == 1:
             hint = f"write {next(iter(item.entries))}=VALUE, or remove all the dashes to write a map"
-            self._report(item.mark, f"{self._label}: a line of the list must be NAME=VALUE", hint)
+            self._report(item.location, f"{self._label}: a line of the list must be NAME=VALUE", hint)
             return
         try:
             text = self._interpolator.read(item, f"a line of {self._label}")
@@ -93,27 +93,31 @@ class StringMapReader:
         if equals and _is_name(name):
             name_is_plain = text.masked.startswith(f"{name}=")
             masked = text.masked.partition("=")[2] if name_is_plain else MASK
-            marked = text.marked.partition("=")[2] if name_is_plain else ""
-            self._keep(name, item.mark, InterpolatedText(value, masked, text.mark, marked=marked))
+            unresolved = text.unresolved.partition("=")[2] if name_is_plain else ""
+            self._keep(
+                name, item.location, InterpolatedText(value, masked, text.location, unresolved=unresolved)
+            )
         elif isinstance(item, ScalarNode):
-            self._report(item.mark, f"{self._label}: `{item.text}` is not NAME=VALUE", _line_hint(item.text))
+            self._report(
+                item.location, f"{self._label}: `{item.text}` is not NAME=VALUE", _line_hint(item.text)
+            )
 
-    def _keep(self, name: str, written: Mark, text: InterpolatedText) -> None:
+    def _keep(self, name: str, written: Location, text: InterpolatedText) -> None:
         if name in self._written:
             first = self._written[name].seen_from(written)
             message = f"{self._label}: `{name}` is given twice; the first one is at {first}"
             self._report(written, message, "keep one of the two")
             return
         self._written[name] = written
-        self.marks[name] = text.mark
+        self.locations[name] = text.location
         self.texts[name] = text.text
         if text.masked != text.text:
             self.masked[name] = text.masked
-        if text.marked:
-            self.marked[name] = text.marked
+        if text.unresolved:
+            self.unresolved[name] = text.unresolved
 
-    def _report(self, mark: Mark, message: str, hint: str | None = None) -> None:
-        self._interpolator.problems.add(mark, message, hint)
+    def _report(self, location: Location, message: str, hint: str | None = None) -> None:
+        self._interpolator.problems.add(location, message, hint)
 
 
 def _is_name(name: str) -> bool:

@@ -15,8 +15,13 @@ import re
 from dataclasses import field
 from typing import TYPE_CHECKING
 
-from ftl.config.variables.interpolation import InterpolationError, interpolate, mark_secret, marked_parts
-from ftl.config.yaml.marks import Mark, SourceFile
+from ftl.config.variables.interpolation import (
+    InterpolationError,
+    interpolate,
+    secret_reference,
+    unresolved_parts,
+)
+from ftl.config.yaml.locations import Location, SourceFile
 from ftl.dataclass import dataclass
 
 if TYPE_CHECKING:
@@ -47,23 +52,23 @@ class Variable:
     """The value of a variable, and the place that it comes from.
 
     Attributes:
-        mark: None for the process environment.
-        marked: The value with the marked name (`mark_secret`) of each secret in place of its value; empty: has none.
+        location: None for the process environment.
+        unresolved: With a reference (`secret_reference`) to each secret in place of its value; empty: it has none.
     """
 
     value: str
-    mark: Mark | None = None
-    marked: str = field(default="", repr=False)
+    location: Location | None = None
+    unresolved: str = field(default="", repr=False)
 
     @property
     def secrets(self) -> frozenset[str]:
         """Names of the secrets whose values are in it."""
-        return frozenset(marked_parts(self.marked)[1::2])
+        return frozenset(unresolved_parts(self.unresolved)[1::2])
 
     @property
     def origin(self) -> str:
         """The place, as messages name it."""
-        return f"{self.mark.file.name}:{self.mark.line}" if self.mark else "the environment"
+        return f"{self.location.file.name}:{self.location.line}" if self.location else "the environment"
 
 
 def parse_env_file(
@@ -73,21 +78,23 @@ def parse_env_file(
     overridden: Collection[str] = (),
     before: Mapping[str, Variable] | None = None,
     secrets: Mapping[str, str] | None = None,
-    marked: Mapping[str, str] | None = None,
+    unresolved: Mapping[str, str] | None = None,
     interpolated: bool = True,
 ) -> tuple[dict[str, Variable], list[Problem]]:
     """Parse a file of variables.
 
     The environment wins over the file in its `${...}`, and has the values of NAMEs that stand alone; `secrets` win over
     the environment. Values of `overridden` names are not used, so nothing in them has to be set. `before` has the
-    variables of files that are read before it, for its `${...}`, too. `marked` has the marked texts of variables of the
-    environment with secrets in them (`Variable.marked`). Where values are not `interpolated`, every `$` in
-    them is one.
+    variables of files that are read before it, for its `${...}`, too. `unresolved` has the texts of the environment's
+    variables with secrets in them (`Variable.unresolved`). Where values are not `interpolated`, every `$` in them is
+    one.
 
     Returns:
         The variables, and the lines that cannot be parsed, without their text, which may be a secret.
     """
-    parser = _Parser(source, environment, overridden, before or {}, secrets or {}, marked or {}, interpolated)
+    parser = _Parser(
+        source, environment, overridden, before or {}, secrets or {}, unresolved or {}, interpolated
+    )
     parser.parse()
     return parser.variables, parser.problems
 
@@ -100,7 +107,7 @@ class _Parser:
         overridden: Collection[str],
         before: Mapping[str, Variable],
         secrets: Mapping[str, str],
-        marked: Mapping[str, str],
+        unresolved: Mapping[str, str],
         interpolated: bool,
     ) -> None:
         self.variables: dict[str, Variable] = {}
@@ -111,7 +118,7 @@ class _Parser:
         self._overridden = overridden
         self._before = before
         self._secrets = secrets
-        self._marked_names = marked
+        self._given_unresolved = unresolved
         self._interpolated = interpolated
         self._dollar = "$$" if interpolated else "$"
         self._line, self._line_start = 1, 0
@@ -127,36 +134,36 @@ class _Parser:
 
     def _statement(self, start: int) -> int:
         """Parse one statement; return the offset behind it."""
-        mark = self._mark(start)
+        location = self._location(start)
         match = _NAME.match(self._text, start)
         if match is None:
-            return self._reject(start, mark)
+            return self._reject(start, location)
         name = match["name"]
         if not match["separator"]:
             if name in self._secrets:
-                self.variables[name] = Variable(self._secrets[name], mark, mark_secret(name))
+                self.variables[name] = Variable(self._secrets[name], location, secret_reference(name))
             elif name in self._environment:
-                self.variables[name] = Variable(self._environment[name], mark, self._marked(name))
+                self.variables[name] = Variable(self._environment[name], location, self._unresolved(name))
             return match.end()
         value, end = self._value(match.end())
         if value is None or not _END_OF_LINE.match(self._text, end):
-            return self._reject(start, mark)
+            return self._reject(start, location)
         if name not in self._overridden:
             try:
-                self.variables[name] = self._variable(value, mark)
+                self.variables[name] = self._variable(value, location)
             except InterpolationError as error:
                 advice = _SET_IT if error.variable else error.hint
-                self.problems.append(mark.problem(error.message, f"{advice}, {_KEEP_IT}"))
+                self.problems.append(location.problem(error.message, f"{advice}, {_KEEP_IT}"))
         return end
 
-    def _variable(self, value: str, mark: Mark) -> Variable:
+    def _variable(self, value: str, location: Location) -> Variable:
         if not self._interpolated:
-            return Variable(value, mark)
+            return Variable(value, location)
         result = interpolate(value, self._lookup)
-        if not any(self._marked(name) for name in result.variables):
-            return Variable(result.text, mark)
-        marked = interpolate(value, lambda name: self._marked(name) or self._lookup(name)).text
-        return Variable(result.text, mark, marked)
+        if not any(self._unresolved(name) for name in result.variables):
+            return Variable(result.text, location)
+        unresolved = interpolate(value, lambda name: self._unresolved(name) or self._lookup(name)).text
+        return Variable(result.text, location, unresolved)
 
     def _lookup(self, name: str) -> str | None:
         if name in self._secrets:
@@ -167,14 +174,14 @@ class _Parser:
     def _earlier(self, name: str) -> Variable | None:
         return self.variables.get(name) or self._before.get(name)
 
-    def _marked(self, name: str) -> str:
-        """The value of a variable with secrets in it, as `Variable.marked`; empty for any other."""
+    def _unresolved(self, name: str) -> str:
+        """The value of a variable with secrets in it, as `Variable.unresolved`; empty for any other."""
         if name in self._secrets:
-            return mark_secret(name) if self._secrets[name] else ""
+            return secret_reference(name) if self._secrets[name] else ""
         if name in self._environment:
-            return self._marked_names.get(name, "")
+            return self._given_unresolved.get(name, "")
         earlier = self._earlier(name)
-        return earlier.marked if earlier is not None else ""
+        return earlier.unresolved if earlier is not None else ""
 
     def _value(self, start: int) -> tuple[str | None, int]:
         """The value that begins here, with `$` as `interpolate` wants it; None if a quote is open."""
@@ -199,12 +206,12 @@ class _Parser:
             return self._dollar
         return chr(int(escape, 8) & 0xFF) if escape[0] == "0" else _ESCAPES.get(escape, escape)
 
-    def _reject(self, start: int, mark: Mark) -> int:
-        self.problems.append(mark.problem(_NO_STATEMENT, _QUOTE_IT))
+    def _reject(self, start: int, location: Location) -> int:
+        self.problems.append(location.problem(_NO_STATEMENT, _QUOTE_IT))
         return self._skip(_REST_OF_LINE, start)
 
-    def _mark(self, at: int) -> Mark:
+    def _location(self, at: int) -> Location:
         """The place of an offset; offsets are asked for in ascending order."""
         self._line += self._text.count("\n", self._line_start, at)
         self._line_start = self._text.rfind("\n", 0, at) + 1
-        return Mark(self._source, self._line, at - self._line_start + 1, at)
+        return Location(self._source, self._line, at - self._line_start + 1, at)

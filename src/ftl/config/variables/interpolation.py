@@ -80,14 +80,14 @@ def interpolate(text: str, lookup: Callable[[str], str | None]) -> Interpolated:
     return result
 
 
-def mark_secret(name: str) -> str:
-    """The text that stands for the value of a secret in a marked text; no other text has a NUL."""
+def secret_reference(name: str) -> str:
+    """The text that stands for a secret's value in an unresolved text; none other has a NUL."""
     return f"\0{name}\0"
 
 
-def marked_parts(marked: str) -> tuple[str, ...]:
-    """The parts of a marked text: texts, and between each two of them the name of a secret."""
-    return tuple(marked.split("\0"))
+def unresolved_parts(unresolved: str) -> tuple[str, ...]:
+    """The parts of an unresolved text: texts, and between each two of them the name of a secret."""
+    return tuple(unresolved.split("\0"))
 
 
 _NOTHING = Interpolated("", "")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ftl.common.files import read_small_text
 from ftl.common.suggestions import closest_match
 from ftl.config.variables.env_file import Variable, parse_env_file
-from ftl.config.yaml.marks import Mark, SourceFile, display_path
+from ftl.config.yaml.locations import Location, SourceFile, display_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -89,12 +89,12 @@ class Variables(Mapping[str, str]):
     def in_file(self, name: str) -> Variable | None:
         """The variable of this name in a file, whatever the environment has."""
         found = (source[name] for source in self._sources if name in source)
-        return next((variable for variable in found if variable.mark is not None), None)
+        return next((variable for variable in found if variable.location is not None), None)
 
     @property
-    def marked(self) -> dict[str, str]:
-        """The marked texts of those that have secrets in them (`Variable.marked`)."""
-        found = {name: self.find(name).marked for name in self}
+    def unresolved(self) -> dict[str, str]:
+        """The unresolved texts of those that have secrets in them (`Variable.unresolved`)."""
+        found = {name: self.find(name).unresolved for name in self}
         return {name: text for name, text in found.items() if text}
 
     def advice(self, name: str) -> str:
@@ -158,7 +158,7 @@ def _read(
     except FileNotFoundError:
         raise
     except OSError as error:
-        return {}, [Mark(file).problem(f"{file.name} cannot be read: {error.strerror}")]
+        return {}, [Location(file).problem(f"{file.name} cannot be read: {error.strerror}")]
     own, problems = parse_env_file(file, environment, overridden=environment, before=before, secrets=secrets)
     # Names that the environment wins over have its values here; that the file has them does not depend on it.
     written, _ = parse_env_file(file, {}, interpolated=False)

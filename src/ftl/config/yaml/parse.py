@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 import yaml
 
 from ftl.common.next_step import ftl
-from ftl.config.yaml.marks import Mark, SourceFile
+from ftl.config.yaml.locations import Location, SourceFile
 from ftl.config.yaml.tree import MappingEntry, MappingNode, Node, ScalarNode, SequenceNode, is_null
 from ftl.errors import ConfigError
 
@@ -66,9 +66,9 @@ def parse(
         raise ConfigError([_character_problem(source)]) from error
     if builder.root is None or is_null(builder.root):
         if may_be_empty:
-            return MappingNode({}, Mark(source, 1, 1)), builder.problems
+            return MappingNode({}, Location(source, 1, 1)), builder.problems
         hint = f"{ftl('init')} writes one to start from"
-        raise ConfigError([Mark(source, 1, 1).problem("the file is empty", hint)])
+        raise ConfigError([Location(source, 1, 1).problem("the file is empty", hint)])
     return builder.root, builder.problems
 
 
@@ -76,7 +76,7 @@ def parse(
 class _Open:
     """A list or mapping whose end event has not come yet."""
 
-    mark: Mark
+    location: Location
     anchor: str | None
     is_mapping: bool
     children: list[Node] = field(default_factory=list)
@@ -97,30 +97,30 @@ class _Builder:
         self._documents = 0
 
     def add_event(self, event: yaml.Event) -> None:
-        mark = _mark(self._source, event.start_mark)
+        location = _location(self._source, event.start_mark)
         match event:
             case yaml.DocumentStartEvent():
                 self._documents += 1
                 if self._documents > 1:
                     raise _refused(
-                        mark, "a second YAML document begins here", "one ftl.yaml holds one project"
+                        location, "a second YAML document begins here", "one ftl.yaml holds one project"
                     )
             case yaml.ScalarEvent():
-                self._check_tag(event.tag, mark)
-                end = _mark(self._source, event.end_mark).offset
-                self._add(ScalarNode(event.value, mark, end, plain=not event.style), event.anchor, 1)
+                self._check_tag(event.tag, location)
+                end = _location(self._source, event.end_mark).offset
+                self._add(ScalarNode(event.value, location, end, plain=not event.style), event.anchor, 1)
             case yaml.AliasEvent():
-                self._add_alias(event.anchor or "", mark)
+                self._add_alias(event.anchor or "", location)
             case yaml.SequenceStartEvent() | yaml.MappingStartEvent():
-                self._check_tag(event.tag, mark)
+                self._check_tag(event.tag, location)
                 if len(self._stack) == MAX_DEPTH:
-                    raise _refused(mark, _TOO_DEEP)
-                self._stack.append(_Open(mark, event.anchor, isinstance(event, yaml.MappingStartEvent)))
+                    raise _refused(location, _TOO_DEEP)
+                self._stack.append(_Open(location, event.anchor, isinstance(event, yaml.MappingStartEvent)))
             case yaml.SequenceEndEvent() | yaml.MappingEndEvent():
                 self._close(self._stack.pop())
 
     def _close(self, opened: _Open) -> None:
-        node: Node = SequenceNode(tuple(opened.children), opened.mark)
+        node: Node = SequenceNode(tuple(opened.children), opened.location)
         if opened.is_mapping:
             node = self._mapping(opened)
         self._add(node, opened.anchor, opened.size)
@@ -135,39 +135,39 @@ class _Builder:
         parent.children.append(node)
         parent.size += size
         if parent.size > MAX_NODES:
-            raise _refused(node.mark, f"the file has more than {MAX_NODES:,} values, aliases included")
+            raise _refused(node.location, f"the file has more than {MAX_NODES:,} values, aliases included")
 
-    def _add_alias(self, name: str, mark: Mark) -> None:
+    def _add_alias(self, name: str, location: Location) -> None:
         if any(parent.anchor == name for parent in self._stack):
-            raise _refused(mark, f"the alias *{name} is inside the value of its anchor &{name}")
+            raise _refused(location, f"the alias *{name} is inside the value of its anchor &{name}")
         if name not in self._anchors:
-            raise _refused(mark, f"the alias *{name} has no anchor &{name} above it")
+            raise _refused(location, f"the alias *{name} has no anchor &{name} above it")
         node, size = self._anchors[name]
         self._add(node, None, size)
 
-    def _check_tag(self, tag: str | None, mark: Mark) -> None:
+    def _check_tag(self, tag: str | None, location: Location) -> None:
         if tag is not None and tag in self._tags:
-            self._tagged[mark.offset] = tag
+            self._tagged[location.offset] = tag
         elif tag not in (None, "!") and tag not in _CORE_TAGS:
-            self._report(mark, f"the YAML tag {tag} is not supported", "remove the tag")
+            self._report(location, f"the YAML tag {tag} is not supported", "remove the tag")
 
     def _mapping(self, opened: _Open) -> MappingNode:
         entries: dict[str, MappingEntry] = {}
         merged: dict[str, MappingEntry] = {}
         for key, value in zip(opened.children[::2], opened.children[1::2], strict=True):
             if not isinstance(key, ScalarNode):
-                self._report(key.mark, "a key must be a single value")
+                self._report(key.location, "a key must be a single value")
             elif key.plain and key.text == "<<":
                 self._merge(merged, value)
             elif is_null(key):
-                self._report(key.mark, "a key is missing before the colon")
+                self._report(key.location, "a key is missing before the colon")
             elif key.text in entries:
-                first = entries[key.text].key.seen_from(key.mark)
+                first = entries[key.text].key.seen_from(key.location)
                 message = f"`{key.text}` is given twice; the first one is at {first}"
-                self._report(key.mark, message, "keep one of the two")
+                self._report(key.location, message, "keep one of the two")
             else:
-                entries[key.text] = MappingEntry(key.mark, value)
-        return MappingNode(merged | entries if merged else entries, opened.mark)
+                entries[key.text] = MappingEntry(key.location, value)
+        return MappingNode(merged | entries if merged else entries, opened.location)
 
     def _merge(self, merged: dict[str, MappingEntry], value: Node) -> None:
         """Resolve `<<`; of several mappings the earlier wins, as YAML's merge type says."""
@@ -177,14 +177,14 @@ class _Builder:
                     merged.setdefault(key, entry)
             else:
                 message = "`<<` must name a mapping (or a list of mappings)"
-                self._report(source.mark, message, "write `<<: *anchor`")
+                self._report(source.location, message, "write `<<: *anchor`")
 
-    def _report(self, mark: Mark, message: str, hint: str | None = None) -> None:
-        self.problems.append(mark.problem(message, hint))
+    def _report(self, location: Location, message: str, hint: str | None = None) -> None:
+        self.problems.append(location.problem(message, hint))
 
 
-def _refused(mark: Mark, message: str, hint: str | None = None) -> ConfigError:
-    return ConfigError([mark.problem(message, hint)])
+def _refused(location: Location, message: str, hint: str | None = None) -> ConfigError:
+    return ConfigError([location.problem(message, hint)])
 
 
 class _YamlMark(Protocol):
@@ -195,37 +195,39 @@ class _YamlMark(Protocol):
     column: int
 
 
-def _mark(source: SourceFile, mark: _YamlMark | None) -> Mark:
-    return Mark(source, mark.line + 1, mark.column + 1, mark.index) if mark else Mark(source, 1, 1)
+def _location(source: SourceFile, mark: _YamlMark | None) -> Location:
+    return Location(source, mark.line + 1, mark.column + 1, mark.index) if mark else Location(source, 1, 1)
 
 
 def _syntax_problem(error: yaml.MarkedYAMLError, source: SourceFile) -> Problem:
     """The parser's message as a sentence, at the place where the user has to look."""
     text = source.text
-    mark = _mark(source, error.problem_mark or error.context_mark)
-    if not text[mark.offset :].strip():  # something is not closed at the end of the file: name its beginning
-        mark = _mark(source, error.context_mark)
-        mark = mark if text[mark.offset :].strip() else _end(source)
+    location = _location(source, error.problem_mark or error.context_mark)
+    if not text[
+        location.offset :
+    ].strip():  # something is not closed at the end of the file: name its beginning
+        location = _location(source, error.context_mark)
+        location = location if text[location.offset :].strip() else _end(source)
     lines = text.split("\n")
-    line = lines[mark.line - 1] if mark.line <= len(lines) else ""
+    line = lines[location.line - 1] if location.line <= len(lines) else ""
     if "\t" in line[: len(line) - len(line.lstrip())]:
-        mark = Mark(source, mark.line, line.index("\t") + 1, mark.offset)
-        return mark.problem("a tab cannot indent YAML", "use spaces instead of the tab")
+        location = Location(source, location.line, line.index("\t") + 1, location.offset)
+        return location.problem("a tab cannot indent YAML", "use spaces instead of the tab")
     problem = (error.problem or "it cannot be parsed").removeprefix("but ")
     if (
         "maximum nesting depth" in problem
     ):  # libyaml's scanner, 1,000 levels ahead of the events (PyYAML 6.0.4)
-        return mark.problem(_TOO_DEEP)
+        return location.problem(_TOO_DEEP)
     message = f"not valid YAML: {problem}"
     if error.context and error.context_mark:
         message += f" ({error.context} that begins at line {error.context_mark.line + 1})"
-    return mark.problem(message, _syntax_hint(problem, line))
+    return location.problem(message, _syntax_hint(problem, line))
 
 
-def _end(source: SourceFile) -> Mark:
+def _end(source: SourceFile) -> Location:
     """The place behind the last visible character."""
     visible = source.text.rstrip()
-    return Mark(source, visible.count("\n") + 1, len(visible) - visible.rfind("\n"), len(visible))
+    return Location(source, visible.count("\n") + 1, len(visible) - visible.rfind("\n"), len(visible))
 
 
 def _syntax_hint(problem: str, line: str) -> str | None:
@@ -242,8 +244,8 @@ def _character_problem(source: SourceFile) -> Problem:
     """A problem at the first character that YAML does not allow."""
     match = re.search(_NOT_YAML, source.text)
     if match is None:
-        return Mark(source, 1, 1).problem("not valid YAML: it contains a character that is not allowed")
+        return Location(source, 1, 1).problem("not valid YAML: it contains a character that is not allowed")
     offset = match.start()
     line_start = source.text.rfind("\n", 0, offset)
-    mark = Mark(source, source.text.count("\n", 0, offset) + 1, offset - line_start, offset)
-    return mark.problem(f"not valid YAML: the character U+{ord(match[0]):04X} is not allowed in a file")
+    location = Location(source, source.text.count("\n", 0, offset) + 1, offset - line_start, offset)
+    return location.problem(f"not valid YAML: the character U+{ord(match[0]):04X} is not allowed in a file")

@@ -10,7 +10,7 @@ from ftl.dataclass import dataclass
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Set
 
-    from ftl.config.yaml.marks import Mark
+    from ftl.config.yaml.locations import Location
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class ScalarNode:
     """
 
     text: str
-    mark: Mark
+    location: Location
     end: int = 0
     plain: bool = False
     literal: bool = False
@@ -40,14 +40,14 @@ class SequenceNode:
     """A list."""
 
     items: tuple[Node, ...]
-    mark: Mark
+    location: Location
 
 
 @dataclass(frozen=True, slots=True)
 class MappingEntry:
     """A value of a mapping, and the place of its key."""
 
-    key: Mark
+    key: Location
     value: Node
 
 
@@ -56,7 +56,7 @@ class MappingNode:
     """A mapping with unique keys; `<<` is already resolved."""
 
     entries: Mapping[str, MappingEntry]
-    mark: Mark
+    location: Location
 
     def get(self, key: str) -> Node | None:
         """The value of a key; None if it is missing or null."""
@@ -70,8 +70,8 @@ class MappingNode:
             if value is None:
                 entries.pop(key, None)
             else:
-                entries[key] = MappingEntry(entries[key].key if key in entries else value.mark, value)
-        return MappingNode(entries, self.mark)
+                entries[key] = MappingEntry(entries[key].key if key in entries else value.location, value)
+        return MappingNode(entries, self.location)
 
 
 Node = ScalarNode | SequenceNode | MappingNode
@@ -97,22 +97,22 @@ def scalars(node: Node) -> Iterator[ScalarNode]:
 
 def unquoted(node: Node, lines: Set[int]) -> Node:
     """Copy a node; problems at places on these lines do not quote the line."""
-    mark = _unquoted(node.mark, lines)
+    location = _unquoted(node.location, lines)
     match node:
         case ScalarNode():
-            return replace(node, mark=mark)
+            return replace(node, location=location)
         case SequenceNode(items):
-            return SequenceNode(tuple(unquoted(item, lines) for item in items), mark)
+            return SequenceNode(tuple(unquoted(item, lines) for item in items), location)
         case MappingNode(entries):
             copies = {
                 key: MappingEntry(_unquoted(entry.key, lines), unquoted(entry.value, lines))
                 for key, entry in entries.items()
             }
-            return MappingNode(copies, mark)
+            return MappingNode(copies, location)
 
 
-def _unquoted(mark: Mark, lines: Set[int]) -> Mark:
-    return mark.unquoted if mark.line in lines else mark
+def _unquoted(location: Location, lines: Set[int]) -> Location:
+    return location.unquoted if location.line in lines else location
 
 
 def describe_kind(node: Node) -> str:

@@ -124,7 +124,7 @@ def read_files(project: Project, root: Path) -> TlsFiles:
         try:
             check_certificate(certificate, site_of(project).hosts)
         except InvalidCertificate as error:
-            problem = project.marks.problem(error.message, "proxy", error.field, hint=error.hint)
+            problem = project.locations.problem(error.message, "proxy", error.field, hint=error.hint)
             raise ConfigError([problem]) from None
     if proxy.acme_ca_root:
         acme_root = _read(project, root, "acme_ca_root").decode("ascii", "replace")
@@ -138,4 +138,4 @@ def _read(project: Project, root: Path, key: str) -> bytes:
     except OSError as error:
         message = f"{key}: `{name}` cannot be read: {error.strerror}"
         hint = "its path is relative to ftl.yaml"
-        raise ConfigError([project.marks.problem(message, "proxy", key, hint=hint)]) from error
+        raise ConfigError([project.locations.problem(message, "proxy", key, hint=hint)]) from error

@@ -23,7 +23,7 @@ def is_ftl_file(root: MappingNode) -> bool:
 def take_over(file: Path, root: MappingNode, folder: Path) -> Draft:
     """Take over the text as it is written, with the present names of keys."""
     draft = Draft(str(file), "")
-    lines = root.mark.file.text.split("\n")
+    lines = root.location.file.text.split("\n")
     for key, entry in root.entries.items():
         draft.report.add(key, Verdict.TAKEN, "", entry.key)
     for section in ("services", "dependencies"):

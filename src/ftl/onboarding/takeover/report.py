@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ftl.dataclass import dataclass
 
 if TYPE_CHECKING:
-    from ftl.config.yaml.marks import Mark
+    from ftl.config.yaml.locations import Location
 
 
 class Verdict(StrEnum):
@@ -44,9 +44,9 @@ class TakeoverReport:
 
     rows: list[KeyReport] = field(default_factory=list)
 
-    def add(self, key: str, verdict: Verdict, text: str = "", mark: Mark | None = None) -> None:
+    def add(self, key: str, verdict: Verdict, text: str = "", location: Location | None = None) -> None:
         """Add a verdict; the last one for a key counts, and of a variable the last one at any place."""
-        file, line = (mark.file.name, mark.line) if mark is not None else ("", 0)
+        file, line = (location.file.name, location.line) if location is not None else ("", 0)
         here = [] if key.startswith("${") else [file, line]
         self.rows = [row for row in self.rows if row.key != key or (here and here != [row.file, row.line])]
         self.rows.append(KeyReport(key, verdict, text, file, line))

@@ -11,7 +11,7 @@ from ftl.common.next_step import plain
 from ftl.config.loading import load
 from ftl.config.project_files import ProjectFiles
 from ftl.config.variables.sources import read_variables
-from ftl.config.yaml.marks import SourceFile, display_path
+from ftl.config.yaml.locations import SourceFile, display_path
 from ftl.config.yaml.parse import parse
 from ftl.config.yaml.tree import MappingNode
 from ftl.dataclass import dataclass

@@ -170,7 +170,7 @@ def _judge_server(
     )
 
 
-def _location(request: DoctorRequest, inspection: ServerInspection) -> dns.Location:
+def _server_reach(request: DoctorRequest, inspection: ServerInspection) -> dns.ServerReach:
     server = request.server
     if server is not None and server.is_local:
         return "local"
@@ -189,15 +189,15 @@ def _judge_domains(
 ) -> list[Finding]:
     """The findings about domains and certificates; the user's certificate files first."""
     files = certificates.judge_files(request.proxy, request.root, request.hosts, now)
-    location = _location(request, inspection)
+    reach = _server_reach(request, inspection)
     findings = [
         dns.judge(
             domain,
             inspection.addresses,
             by_acme=certificates.host_uses_acme(request.proxy, domain.name),
-            location=location,
+            reach=reach,
         )
         for domain in domains
     ]
     findings += [certificates.judge_served(item, request.proxy, now) for item in inspection.certificates]
-    return [*files, *(downgraded(findings) if location == "loopback" else findings)]
+    return [*files, *(downgraded(findings) if reach == "loopback" else findings)]

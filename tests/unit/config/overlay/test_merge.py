@@ -105,5 +105,5 @@ def test_merged_values_keep_their_places() -> None:
     port, env = web.entries["port"].value, web.entries["env"].value
     assert isinstance(env, MappingNode)
     values = {"port": port, **{name: entry.value for name, entry in env.entries.items()}}
-    places = {name: (value.mark.file.name, value.mark.line) for name, value in values.items()}
+    places = {name: (value.location.file.name, value.location.line) for name, value in values.items()}
     assert places == {"port": ("ftl.yaml", 3), "A": ("ftl.yaml", 4), "B": ("ftl.production.yaml", 4)}

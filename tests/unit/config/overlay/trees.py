@@ -5,7 +5,7 @@ from __future__ import annotations
 from ftl.config.overlay import Merger
 from ftl.config.variables.env_file import Variable
 from ftl.config.variables.sources import Variables
-from ftl.config.yaml.marks import SourceFile
+from ftl.config.yaml.locations import SourceFile
 from ftl.config.yaml.parse import parse
 from ftl.config.yaml.tree import MappingNode, Node, ScalarNode, SequenceNode
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ftl.config.variables.env_file import parse_env_file
-from ftl.config.yaml.marks import SourceFile
+from ftl.config.yaml.locations import SourceFile
 
 if TYPE_CHECKING:
     from ftl.errors import Problem
@@ -132,9 +132,9 @@ def test_a_variable_knows_its_line() -> None:
     text = "A='1\n2'\n# comment\n  B=3\n"
     variables, _ = parse_env_file(SourceFile("x.env", text), {})
     places = {
-        name: (variable.mark.line, variable.mark.column)
+        name: (variable.location.line, variable.location.column)
         for name, variable in variables.items()
-        if variable.mark
+        if variable.location
     }
     assert places == {"A": (1, 1), "B": (4, 3)}
     assert variables["B"].origin == "x.env:4"

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from ftl.config.yaml.marks import Mark
+    from ftl.config.yaml.locations import Location
     from ftl.onboarding.takeover.compose.port_forms import Port
     from ftl.onboarding.takeover.compose.proxies.labels import LabelledRoutes
     from ftl.onboarding.takeover.draft import Draft
@@ -50,13 +50,13 @@ class ConversionContext:
     candidates: dict[str, Port] = field(default_factory=dict)
     local: dict[str, Port] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
-    places: Mapping[str, Mark] = field(default_factory=dict)
+    places: Mapping[str, Location] = field(default_factory=dict)
     folders: dict[str, str] = field(default_factory=dict)
     volumes: Mapping[str, Node] = field(default_factory=dict)
     services: Mapping[str, MappingNode] = field(default_factory=dict)
     images: Mapping[str, str] = field(default_factory=dict)
     fronted: Mapping[str, LabelledRoutes] = field(default_factory=dict)
-    extended: Mapping[str, Mark] = field(default_factory=dict)
+    extended: Mapping[str, Location] = field(default_factory=dict)
     built_by: Mapping[str, str] = field(default_factory=dict)
 
     def labelled(self, source: str, node: MappingNode) -> LabelledRoutes:
@@ -91,8 +91,10 @@ class ComposeConversion:
         """Report the verdict on a key; one that needs the user becomes a comment in ftl.yaml, too."""
         path = f"services.{self.source}.{key}".rstrip(".")
         entry = self.node.entries.get(key.partition(".")[0].partition("[")[0])
-        mark: Mark | None = node.mark if node is not None else entry.key if entry is not None else None
-        self.draft.report.add(path, verdict, what, mark)
+        location: Location | None = (
+            node.location if node is not None else entry.key if entry is not None else None
+        )
+        self.draft.report.add(path, verdict, what, location)
         if verdict is Verdict.NEEDS_YOU:
             self.draft.note(self.name, f"{key}: {what}")
 

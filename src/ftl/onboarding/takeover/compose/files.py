@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.common.files import read_small_text
-from ftl.config.yaml.marks import SourceFile, display_path
+from ftl.config.yaml.locations import SourceFile, display_path
 from ftl.config.yaml.parse import parse
 from ftl.config.yaml.tree import MappingEntry, MappingNode, Node, ScalarNode, SequenceNode
 from ftl.errors import ConfigError, UsageError
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from ftl.config.yaml.marks import Mark
+    from ftl.config.yaml.locations import Location
     from ftl.onboarding.takeover.nodes import ComposeTexts
 
 _MAX_FILES = 50
@@ -44,9 +44,9 @@ class ComposeFiles:
         self._parsed: dict[Path, MappingNode] = {}
         self._including: list[Path] = []
         self._merging = Merging()
-        self.extended: dict[str, Mark] = {}
-        self.included: list[Mark] = []
-        self.env_files: list[Mark] = []
+        self.extended: dict[str, Location] = {}
+        self.included: list[Location] = []
+        self.env_files: list[Location] = []
 
     def load(self, files: Sequence[Path]) -> MappingNode:
         """Read and merge files; later ones win.
@@ -66,8 +66,10 @@ class ComposeFiles:
             for name in entries(merged.get("services"))
         }
         node = merged.get("services")
-        mark = node.mark if node is not None else merged.mark
-        return merged.replace({"services": MappingNode(_entries(merged, services), mark), "include": None})
+        location = node.location if node is not None else merged.location
+        return merged.replace(
+            {"services": MappingNode(_entries(merged, services), location), "include": None}
+        )
 
     def _read(self, file: Path) -> MappingNode:
         path = file.resolve()
@@ -87,7 +89,7 @@ class ComposeFiles:
                 raise ConfigError(problems)
             if not isinstance(root, MappingNode):
                 raise ConfigError(
-                    [root.mark.problem("this is not a Compose file", "it must begin with `services:`")]
+                    [root.location.problem("this is not a Compose file", "it must begin with `services:`")]
                 )
             bound = _bound(root, lambda text: self._texts.bind(text, self._own)) if self._own else root
             assert isinstance(bound, MappingNode)
@@ -125,14 +127,14 @@ class ComposeFiles:
             if not named:
                 continue
             for path, file in zip(paths, named, strict=True):
-                _refuse_missing(file, "include", path.mark)
+                _refuse_missing(file, "include", path.location)
             if named[0].resolve() in self._including:
                 raise ConfigError(
-                    [item.mark.problem(f"include: {text(paths[0])} includes itself", "remove one")]
+                    [item.location.problem(f"include: {text(paths[0])} includes itself", "remove one")]
                 )
             self._including.append(named[0].resolve())
             if isinstance(item, MappingNode) and (variables := item.get("env_file")) is not None:
-                self.env_files.append(variables.mark)
+                self.env_files.append(variables.location)
             folder = text(item.get("project_directory")) if isinstance(item, MappingNode) else ""
             inner_folder = self._folder / folder if folder else named[0].parent
             own = self._values_of(item, inner_folder)
@@ -153,26 +155,28 @@ class ComposeFiles:
         services = root.get("services")
         node = entries(services).get(name)
         if not isinstance(node, MappingNode):
-            return node or MappingNode({}, root.mark)
+            return node or MappingNode({}, root.location)
         extends = node.get("extends")
         if extends is None:
             return node
         here = (file.resolve(), name)
         if here in seen:
             chain = " -> ".join(step for _, step in (*seen, here))
-            raise ConfigError([extends.mark.problem(f"extends is circular: {chain}", "remove one `extends`")])
+            raise ConfigError(
+                [extends.location.problem(f"extends is circular: {chain}", "remove one `extends`")]
+            )
         target = text(extends) if isinstance(extends, ScalarNode) else text(entries(extends).get("service"))
         other = self._resolve(text(entries(extends).get("file")))
         source, source_file = root, file
         if other:
             source_file = file.parent / other
-            _refuse_missing(source_file, "extends", extends.mark)
+            _refuse_missing(source_file, "extends", extends.location)
             source = self._rebased(self._read(source_file), source_file.parent)
         if target not in entries(source.get("services")):
             where = f" in {other}" if other else ""
-            raise ConfigError([extends.mark.problem(f"extends: there is no service {target}{where}")])
+            raise ConfigError([extends.location.problem(f"extends: there is no service {target}{where}")])
         base = self._extended(target, source, source_file, (*seen, here))
-        self.extended[name] = extends.mark
+        self.extended[name] = extends.location
         own = node.replace({"extends": None})
         return self._merging.merge(base, own) if isinstance(base, MappingNode) else own
 
@@ -188,7 +192,7 @@ def _bound(node: Node, bind: Callable[[str], str]) -> Node:
     return replace(node, entries=entries)
 
 
-def _refuse_missing(file: Path, key: str, mark: Mark) -> None:
+def _refuse_missing(file: Path, key: str, location: Location) -> None:
     """Refuse a file that another one names, at the place that names it.
 
     Raises:
@@ -196,7 +200,7 @@ def _refuse_missing(file: Path, key: str, mark: Mark) -> None:
     """
     if not file.is_file():
         hint = "write it, or take the line out: its path is relative to the file that names it"
-        raise ConfigError([mark.problem(f"{key}: there is no file {display_path(file)}", hint)])
+        raise ConfigError([location.problem(f"{key}: there is no file {display_path(file)}", hint)])
 
 
 def _entries(root: MappingNode, services: dict[str, Node]) -> dict[str, MappingEntry]:
@@ -219,7 +223,7 @@ def rebase(node: Node, prefix: str) -> Node:
             {
                 "context": _joined(context, prefix)
                 if isinstance(context, ScalarNode)
-                else ScalarNode(prefix, build.mark)
+                else ScalarNode(prefix, build.location)
             }
         )
     files = node.get("env_file")
@@ -227,7 +231,7 @@ def rebase(node: Node, prefix: str) -> Node:
         changes["env_file"] = _joined(files, prefix)
     elif isinstance(files, SequenceNode):
         changes["env_file"] = SequenceNode(
-            tuple(_joined_item(item, "path", prefix) for item in files.items), files.mark
+            tuple(_joined_item(item, "path", prefix) for item in files.items), files.location
         )
     volumes = node.get("volumes")
     if isinstance(volumes, SequenceNode):
@@ -235,7 +239,7 @@ def rebase(node: Node, prefix: str) -> Node:
             _joined_item(item, "source", prefix) if _is_relative_bind(item) else item
             for item in volumes.items
         )
-        changes["volumes"] = SequenceNode(moved, volumes.mark)
+        changes["volumes"] = SequenceNode(moved, volumes.location)
     return node.replace(changes)
 
 
@@ -265,4 +269,4 @@ def _joined(node: ScalarNode, prefix: str) -> ScalarNode:
         return node
     path = os.path.normpath(os.path.join(prefix, head))  # noqa: PTH118
     path = path if path.startswith("..") or path == "." else f"./{path}"
-    return ScalarNode(path + colon + rest, node.mark, plain=node.plain)
+    return ScalarNode(path + colon + rest, node.location, plain=node.plain)

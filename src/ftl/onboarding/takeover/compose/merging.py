@@ -9,7 +9,7 @@ from ftl.config.yaml.tree import MappingEntry, MappingNode, Node, ScalarNode, Se
 from ftl.onboarding.takeover.nodes import text
 
 if TYPE_CHECKING:
-    from ftl.config.yaml.marks import Mark
+    from ftl.config.yaml.locations import Location
 
 _REPLACED = frozenset({"command", "entrypoint", "test"})
 _BY_NAME = frozenset(
@@ -35,7 +35,7 @@ class Merging:
         """Merge two mappings as Compose does: maps by key, lists appended, single values replaced."""
         merged = dict(base.entries)
         for key, entry in over.entries.items():
-            before, tag = merged.get(key), self._tag(entry.value.mark)
+            before, tag = merged.get(key), self._tag(entry.value.location)
             value = entry.value
             if tag == _RESET:
                 merged.pop(key, None)
@@ -43,7 +43,7 @@ class Merging:
             if before is not None and not is_null(value) and tag is None:
                 value = self._merged(key, before.value, value)
             merged[key] = MappingEntry(entry.key, value)
-        return MappingNode(merged, over.mark)
+        return MappingNode(merged, over.location)
 
     def without_reset(self, node: Node) -> Node:
         """The node without keys that are tagged `!reset`."""
@@ -52,12 +52,12 @@ class Merging:
         kept = {
             key: MappingEntry(entry.key, self.without_reset(entry.value))
             for key, entry in node.entries.items()
-            if self._tag(entry.value.mark) != _RESET
+            if self._tag(entry.value.location) != _RESET
         }
-        return MappingNode(kept, node.mark)
+        return MappingNode(kept, node.location)
 
-    def _tag(self, mark: Mark) -> str | None:
-        return self.tags.get(mark.file.name, {}).get(mark.offset)
+    def _tag(self, location: Location) -> str | None:
+        return self.tags.get(location.file.name, {}).get(location.offset)
 
     def _merged(self, key: str, base: Node, over: Node) -> Node:
         if key in _REPLACED:
@@ -69,7 +69,8 @@ class Merging:
         if isinstance(base, SequenceNode) and isinstance(over, SequenceNode):
             taken = {_identity(key, item) for item in over.items}
             return SequenceNode(
-                (*(item for item in base.items if _identity(key, item) not in taken), *over.items), over.mark
+                (*(item for item in base.items if _identity(key, item) not in taken), *over.items),
+                over.location,
             )
         return over
 
@@ -80,8 +81,8 @@ def _as_map(node: Node) -> Node:
     found: dict[str, MappingEntry] = {}
     for item in node.items:
         name, _, value = text(item).partition("=")
-        found[name] = MappingEntry(item.mark, ScalarNode(value, item.mark))
-    return MappingNode(found, node.mark)
+        found[name] = MappingEntry(item.location, ScalarNode(value, item.location))
+    return MappingNode(found, node.location)
 
 
 def _identity(key: str, item: Node) -> object:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from ftl.config.yaml.marks import Mark
+    from ftl.config.yaml.locations import Location
     from ftl.onboarding.takeover.compose.proxies.labels import LabelledRoutes
 
 
@@ -72,7 +72,9 @@ def take_over(files: Sequence[Path], base: Path, variables: Mapping[str, str]) -
         key: node for key, node in entries(root.get("services")).items() if isinstance(node, MappingNode)
     }
     if not services:
-        problem = root.mark.problem("there are no services in this file", "a Compose file has `services:`")
+        problem = root.location.problem(
+            "there are no services in this file", "a Compose file has `services:`"
+        )
         raise ConfigError([problem])
     name = texts.resolve(text(root.get("name")))
     given = variables.get("COMPOSE_PROJECT_NAME") or name or files[0].resolve().parent.name
@@ -83,7 +85,9 @@ def take_over(files: Sequence[Path], base: Path, variables: Mapping[str, str]) -
     services = with_builds(services, built_by)
     for key, node in entries(root.get("services")).items():
         if key not in services:
-            draft.report.add(f"services.{key}", Verdict.NEEDS_YOU, "it is not a mapping of keys", node.mark)
+            draft.report.add(
+                f"services.{key}", Verdict.NEEDS_YOU, "it is not a mapping of keys", node.location
+            )
     run = {key: image_of(node, texts, base) for key, node in services.items()}
     kinds = {key: _kind(key, run[key], services, texts) for key in services}
     fronted = _fronts(draft, kinds, services, run, texts, base)
@@ -102,7 +106,7 @@ def take_over(files: Sequence[Path], base: Path, variables: Mapping[str, str]) -
         fronted=fronted,
         extended=reader.extended,
         built_by=built_by,
-        places={key: mark for key in services if (mark := _key_mark(root, key)) is not None},
+        places={key: location for key in services if (location := _key_location(root, key)) is not None},
     )
     draft.domain = main_host(context, services)
     unread = _unread_proxies(context, kinds, services)
@@ -115,7 +119,7 @@ def take_over(files: Sequence[Path], base: Path, variables: Mapping[str, str]) -
             verdict, reason = Verdict.LEFT_OUT if kind.name == "none" else Verdict.NEEDS_YOU, kind.reason
             if key in unread:
                 verdict, reason = Verdict.NEEDS_YOU, _UNREAD
-            draft.report.add(f"services.{key}", verdict, reason, _key_mark(root, key))
+            draft.report.add(f"services.{key}", verdict, reason, _key_location(root, key))
     for key, kind in kinds.items():
         if kind.name == "one-off":
             convert_one_off(context, key, services)
@@ -125,14 +129,16 @@ def take_over(files: Sequence[Path], base: Path, variables: Mapping[str, str]) -
     write_urls(context, services)
     _secrets(draft, root)
     _named_volumes(draft, root, texts)
-    for key, mark in reader.extended.items():
+    for key, location in reader.extended.items():
         if key in services:
-            draft.report.add(f"services.{key}.extends", Verdict.CHANGED, "its keys, in this service", mark)
+            draft.report.add(
+                f"services.{key}.extends", Verdict.CHANGED, "its keys, in this service", location
+            )
     draft.demanded |= texts.demanded
     for variable, todo in texts.unset.items():
         draft.report.add(f"${{{variable}}}", Verdict.NEEDS_YOU, todo)
     if not draft.services:
-        problem = root.mark.problem(
+        problem = root.location.problem(
             "none of its services is an app: there are only databases and helpers",
             "write the app as one of the `services`, with `build` or `image`",
         )
@@ -193,13 +199,13 @@ def _fronts(
                 todo = (
                     f"`{line}` is not taken over: see whether the app or a redirect of the project needs it"
                 )
-                draft.report.add(f"services.{key}: {line}", Verdict.NEEDS_YOU, todo, node.mark)
+                draft.report.add(f"services.{key}: {line}", Verdict.NEEDS_YOU, todo, node.location)
         elif any(port.published == 443 for port in parse_ports(node.get("ports"), texts.resolve)[0]):
             todo = (
                 "behind FTL's proxy it must get no certificates: let its Caddyfile name `http://` addresses, or write "
                 "`routes` of the services behind it in its place"
             )
-            draft.report.add(f"services.{key}: Caddy", Verdict.NEEDS_YOU, todo, node.mark)
+            draft.report.add(f"services.{key}: Caddy", Verdict.NEEDS_YOU, todo, node.location)
             draft.note(service_name(key), todo)
     return found
 
@@ -209,7 +215,7 @@ def _unique(name: str, index: int, services: Mapping[str, Node]) -> str:
     return f"{name}-{index}" if name in others else name
 
 
-def _key_mark(root: MappingNode, key: str) -> Mark | None:
+def _key_location(root: MappingNode, key: str) -> Location | None:
     services = root.get("services")
     return (
         services.entries[key].key if isinstance(services, MappingNode) and key in services.entries else None
@@ -271,11 +277,11 @@ def _beside(draft: Draft, files: Sequence[Path], reader: ComposeFiles) -> None:
                 both = f"`--from {first.name} --from {other.name}`"
                 reason = f"`docker compose` merges it, most often for development: {both} takes it over, too"
                 draft.report.add(other.name, Verdict.LEFT_OUT, reason)
-    for mark in reader.included:
-        draft.report.add("include", Verdict.CHANGED, "its services, in this file", mark)
-    for mark in reader.env_files:
+    for location in reader.included:
+        draft.report.add("include", Verdict.CHANGED, "its services, in this file", location)
+    for location in reader.env_files:
         what = "the values that its variables have now, where the included file uses them"
-        draft.report.add("include.env_file", Verdict.CHANGED, what, mark)
+        draft.report.add("include.env_file", Verdict.CHANGED, what, location)
 
 
 def _secrets(draft: Draft, root: MappingNode) -> None:
@@ -286,7 +292,7 @@ def _secrets(draft: Draft, root: MappingNode) -> None:
             name = f"{section}.{key}"
             if name not in used:
                 reason = "each service that uses it has its file or text"
-                draft.report.add(name, Verdict.LEFT_OUT, reason, node.mark)
+                draft.report.add(name, Verdict.LEFT_OUT, reason, node.location)
 
 
 def _named_volumes(draft: Draft, root: MappingNode, texts: ComposeTexts) -> None:
@@ -299,7 +305,7 @@ def _named_volumes(draft: Draft, root: MappingNode, texts: ComposeTexts) -> None
         options = entries(node)
         name = f"volumes.{key}"
         if key not in used:
-            draft.report.add(name, Verdict.LEFT_OUT, "no service uses it", node.mark)
+            draft.report.add(name, Verdict.LEFT_OUT, "no service uses it", node.location)
             continue
         named = texts.resolve(text(options.get("name")))
         external = text(options.get("external")) == "true"
@@ -308,12 +314,12 @@ def _named_volumes(draft: Draft, root: MappingNode, texts: ComposeTexts) -> None
         others = [option for option in options if option not in usual]
         if named or external:
             todo = f"FTL's volume is {draft.name}_{key}: copy the data of {named or key} into it"
-            draft.report.add(name, Verdict.NEEDS_YOU, todo, node.mark)
+            draft.report.add(name, Verdict.NEEDS_YOU, todo, node.location)
         elif others and not is_null(node):
             volume = f"{draft.name}_{key}"
             todo = (
                 f"FTL has no options of volumes ({', '.join(others)}): create {volume} by hand on the server"
             )
-            draft.report.add(name, Verdict.NEEDS_YOU, todo, node.mark)
+            draft.report.add(name, Verdict.NEEDS_YOU, todo, node.location)
         else:
-            draft.report.add(name, Verdict.TAKEN, f"the same data, as {draft.name}_{key}", node.mark)
+            draft.report.add(name, Verdict.TAKEN, f"the same data, as {draft.name}_{key}", node.location)

@@ -45,7 +45,7 @@ class KamalConversion:
 
     def add(self, key: str, verdict: Verdict, what: str = "", node: Node | None = None) -> None:
         """Report the verdict on a key."""
-        self.draft.report.add(key, verdict, what, (node or self.root).mark)
+        self.draft.report.add(key, verdict, what, (node or self.root).location)
 
     def text(self, node: Node | None) -> str:
         """A single value for ftl.yaml."""

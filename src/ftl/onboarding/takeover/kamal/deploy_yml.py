@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ftl.config.yaml.marks import display_path
+from ftl.config.yaml.locations import display_path
 from ftl.onboarding.names import project_name, service_name
 from ftl.onboarding.takeover.compose.addresses.hosts import replace_host
 from ftl.onboarding.takeover.draft import Draft, text_of
@@ -94,7 +94,7 @@ def take_over(file: Path, base: Path, variables: Mapping[str, str]) -> Draft:
         notes += [f"{row.key}: {row.text}" for row in todo if not row.key.startswith("${")]
         draft.files[f"ftl.{name}.yaml"] = overlay_text(display_path(path), name, draft, other, notes)
         what = f"ftl.{name}.yaml, what is different there: `ftl -e {name} deploy`"
-        draft.report.add(path.name, Verdict.CHANGED, what, over.mark)
+        draft.report.add(path.name, Verdict.CHANGED, what, over.location)
         for row in todo:
             draft.report.add(f"{path.name}: {row.key}", row.verdict, row.text)
     return draft
@@ -107,15 +107,17 @@ def _report_erb(
     text = text_of(draft)
     for value in configuration.computed:
         key, how = f"${{{value.name}}}", f"Kamal computes it by {value.where}"
-        mark = replace(configuration.root.mark, line=value.line)
+        location = replace(configuration.root.location, line=value.line)
         is_variable = re.search(rf"\$\{{{value.name}\b", text) is not None
         if value.name in _secrets_of(draft) and value.command:
             what = f"{how}: so does FTL, by `secrets`, and masks it as one"
-            draft.report.add(key, Verdict.CHANGED, what, mark)
+            draft.report.add(key, Verdict.CHANGED, what, location)
         elif is_variable and value.name not in variables:
-            draft.report.add(key, Verdict.NEEDS_YOU, f"{how}: write its value into {env_file}", mark)
+            draft.report.add(key, Verdict.NEEDS_YOU, f"{how}: write its value into {env_file}", location)
         elif value.placeholder in text:
-            draft.report.add(key, Verdict.NEEDS_YOU, f"{how}: write it in place of {value.placeholder}", mark)
+            draft.report.add(
+                key, Verdict.NEEDS_YOU, f"{how}: write it in place of {value.placeholder}", location
+            )
     for line, code in configuration.dropped.items():
         reason = f"`{code}` is not evaluated: what it computes is a variable where it is used"
         draft.report.add(f"ERB in line {line}", Verdict.LEFT_OUT, reason)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.common.files import read_small_text
-from ftl.config.yaml.marks import Mark, SourceFile, display_path
+from ftl.config.yaml.locations import Location, SourceFile, display_path
 from ftl.config.yaml.parse import parse
 from ftl.config.yaml.tree import MappingNode, Node, ScalarNode, SequenceNode
 from ftl.dataclass import dataclass
@@ -130,7 +130,7 @@ class _Erb:
             return f"{_STAND_IN}{len(self.found) - 1}."
         if _CONTROL.search(code) and not match[0].startswith("<%#"):
             what = "write what it makes: <%= %> is taken over, but no <% if %> and no loop"
-            raise ConfigError([Mark(self._source, line, 1).problem("this ERB is not evaluated", what)])
+            raise ConfigError([Location(self._source, line, 1).problem("this ERB is not evaluated", what)])
         if not match[0].startswith("<%#") and not _OF_DOTENV.fullmatch(code):
             self.dropped[line] = code
         return ""
@@ -171,7 +171,9 @@ def parse_configuration(file: Path, *, is_whole: bool = True) -> KamalConfigurat
     if problems:
         raise ConfigError(problems)
     if not isinstance(root, MappingNode) or (is_whole and root.get("service") is None):
-        raise ConfigError([root.mark.problem("this is not a Kamal configuration", "it must have `service:`")])
+        raise ConfigError(
+            [root.location.problem("this is not a Kamal configuration", "it must have `service:`")]
+        )
     filled = _filled(root, erb.found)
     assert isinstance(filled, MappingNode)
     return KamalConfiguration(filled, [*erb.computed.values()], erb.dropped)
@@ -189,7 +191,7 @@ def _value_in_file(file: Path, code: str) -> str:
 
 
 def _filled(node: Node, found: Sequence[str | ComputedValue], key: str = "") -> Node:
-    """The tree with texts of ftl.yaml: Kamal's own have no variables, those of ERB are put in place of their marks.
+    """The tree with texts of ftl.yaml: Kamal's own have no variables, those of ERB replace their stand-ins.
 
     Args:
         node: The tree.

@@ -43,8 +43,8 @@ _CDN_HEADERS = (
     ("x-azure-ref:", "Azure Front Door"),
 )
 
-Location = Literal["remote", "local", "loopback"]
-"""Location of the server: another machine, this machine, or a port of this machine."""
+ServerReach = Literal["remote", "local", "loopback"]
+"""Reach of the server from here: another machine, this machine, or a port of this machine."""
 
 Unresolved = Literal["unknown", "late", "broken"]
 """Reason for a failed lookup: no such name; no answer in time; no resolver answers."""
@@ -154,7 +154,7 @@ def cdn_of_addresses(addresses: Collection[str]) -> str | None:
 
 
 def judge(
-    domain: Domain, server_addresses: Collection[str], *, by_acme: bool, location: Location = "remote"
+    domain: Domain, server_addresses: Collection[str], *, by_acme: bool, reach: ServerReach = "remote"
 ) -> Finding:
     """The finding about a domain: whether it resolves to the server.
 
@@ -162,8 +162,8 @@ def judge(
     public CA must be able to reach the domain, or it gets no certificate.
     """
     if _is_localhost(domain.name):
-        return _judge_localhost(domain.name, server_addresses, location)
-    if location == "loopback":
+        return _judge_localhost(domain.name, server_addresses, reach)
+    if reach == "loopback":
         return _judge_for_loopback(domain, server_addresses)
     name, addresses = domain.name, domain.lookup.addresses
     severity: Literal["problem", "warning"] = "problem" if by_acme else "warning"
@@ -205,9 +205,9 @@ def _is_localhost(name: str) -> bool:
     return name == "localhost" or name.endswith(".localhost")
 
 
-def _judge_localhost(name: str, server_addresses: Collection[str], location: Location) -> Finding:
+def _judge_localhost(name: str, server_addresses: Collection[str], reach: ServerReach) -> Finding:
     """Names that mean the visitor's machine, which no record can change (RFC 6761, section 6.3)."""
-    if location != "remote":
+    if reach != "remote":
         return Finding("dns", name, "ok", "resolves to this machine, in browsers and curl without any DNS")
     if not server_addresses:
         return Finding("dns", name, "ok", "resolves to each visitor's own machine")

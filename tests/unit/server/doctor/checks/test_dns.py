@@ -46,19 +46,19 @@ def test_a_domain_that_resolves_to_another_server(by_acme: bool, level: str) -> 
 @pytest.mark.parametrize("lookup", [Lookup(error="unknown"), Lookup(("8.8.8.8",))])
 def test_a_sandbox_needs_no_records(lookup: Lookup) -> None:
     """A server at a port of this machine is not found by DNS: the result is shown, and no fix."""
-    found = dns.judge(Domain("shop.example.com", lookup), ("127.0.0.1",), by_acme=False, location="loopback")
+    found = dns.judge(Domain("shop.example.com", lookup), ("127.0.0.1",), by_acme=False, reach="loopback")
     assert (found.level, found.fix) == ("ok", None)
     assert "needs no DNS record" in found.what
 
 
-@pytest.mark.parametrize(("location", "level"), [("loopback", "ok"), ("local", "ok"), ("remote", "warning")])
-def test_localhost_is_the_visitor_s_own_machine(location: dns.Location, level: str) -> None:
+@pytest.mark.parametrize(("reach", "level"), [("loopback", "ok"), ("local", "ok"), ("remote", "warning")])
+def test_localhost_is_the_visitor_s_own_machine(reach: dns.ServerReach, level: str) -> None:
     """No record changes that: a remote server needs another name."""
     unknown = Domain("shop.localhost", Lookup(error="unknown"))
-    found = dns.judge(unknown, ("9.9.9.9",), by_acme=False, location=location)
+    found = dns.judge(unknown, ("9.9.9.9",), by_acme=False, reach=reach)
     assert found.level == level
     assert "record" not in f"{found.what} {found.fix}"
-    assert dns.judge(unknown, (), by_acme=False, location=location).level == "ok", "it was not reached"
+    assert dns.judge(unknown, (), by_acme=False, reach=reach).level == "ok", "it was not reached"
 
 
 @pytest.mark.parametrize(

@@ -31,10 +31,10 @@ def report_networks(
             proxy = "each project has one private network, which includes FTL's proxy"
             is_proxys = _OF_A_PROXY.search(name) is not None
             report.add(f"networks.{key}", Verdict.LEFT_OUT if is_proxys else Verdict.NEEDS_YOU,
-                       proxy if is_proxys else todo, node.mark)  # fmt: skip
+                       proxy if is_proxys else todo, node.location)  # fmt: skip
         elif text(options.get("internal")) == "true":
             reason = "FTL has no networks without a way out: only the server's firewall keeps containers in"
-            report.add(f"networks.{key}", Verdict.LEFT_OUT, reason, node.mark)
+            report.add(f"networks.{key}", Verdict.LEFT_OUT, reason, node.location)
     for key, service in services.items():
         for network, node in entries(service.get("networks")).items():
             chosen = [option for option in ("ipv4_address", "ipv6_address") if option in entries(node)]
@@ -42,4 +42,4 @@ def report_networks(
                 reason = (
                     "the engine chooses addresses: write the name of the service where its address is used"
                 )
-                report.add(f"services.{key}.networks.{network}", Verdict.NEEDS_YOU, reason, node.mark)
+                report.add(f"services.{key}.networks.{network}", Verdict.NEEDS_YOU, reason, node.location)

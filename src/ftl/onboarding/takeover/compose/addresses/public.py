@@ -64,8 +64,8 @@ def choose_public(context: ConversionContext) -> None:
 
 
 def _report(context: ConversionContext, key: str, port: Port, verdict: Verdict, what: str) -> None:
-    mark = port.item.mark if port.item is not None else None
-    context.draft.report.add(f"services.{key}.ports{port.place}", verdict, what, mark)
+    location = port.item.location if port.item is not None else None
+    context.draft.report.add(f"services.{key}.ports{port.place}", verdict, what, location)
 
 
 def _rank(context: ConversionContext, key: str) -> tuple[int, int]:

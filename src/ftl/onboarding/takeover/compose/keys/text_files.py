@@ -83,13 +83,13 @@ def _declare(conversion: ComposeConversion, name: str, secret: str) -> bool:
     if not file and not variable:
         return False
     path, report = file.removeprefix("./"), context.draft.report
-    mark = context.secrets[name].mark
+    location = context.secrets[name].location
     if file and not is_file(context.base / path):
-        report.add(f"secrets.{name}", Verdict.NEEDS_YOU, f"there is no file {path}: write it", mark)
+        report.add(f"secrets.{name}", Verdict.NEEDS_YOU, f"there is no file {path}: write it", location)
     elif not file and variable not in context.texts.variables:
-        report.add(f"secrets.{name}", Verdict.NEEDS_YOU, f"set the variable {variable} in .env", mark)
+        report.add(f"secrets.{name}", Verdict.NEEDS_YOU, f"set the variable {variable} in .env", location)
     else:
-        report.add(f"secrets.{name}", Verdict.CHANGED, f"secrets.{secret}", mark)
+        report.add(f"secrets.{name}", Verdict.CHANGED, f"secrets.{secret}", location)
     declared = context.draft.top.setdefault("secrets", {})
     assert isinstance(declared, dict)
     declared[secret] = {"file": path} if file else {"env": variable}

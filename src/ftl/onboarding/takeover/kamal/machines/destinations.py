@@ -22,7 +22,7 @@ def merged(base: MappingNode, over: MappingNode) -> MappingNode:
         if before is not None and isinstance(value, MappingNode) and isinstance(before.value, MappingNode):
             value = merged(before.value, value)
         found[key] = MappingEntry(entry.key, value)
-    return MappingNode(found, over.mark if over.entries else base.mark)
+    return MappingNode(found, over.location if over.entries else base.location)
 
 
 def overlay_text(source: str, name: str, base: Draft, other: Draft, notes: Sequence[str]) -> str:

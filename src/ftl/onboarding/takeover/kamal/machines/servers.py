@@ -27,14 +27,14 @@ def write_servers(kamal: KamalConversion) -> None:
     every = [*dict.fromkeys(host for given in hosts.values() for host in given)]
     if len(every) < 2:
         return
-    mark = kamal.root.get("servers")
+    listed = kamal.root.get("servers")
     if obstacle := _obstacle(kamal, hosts, every):
         written = ", ".join(
             f"{{host: {host}, roles: [{', '.join(_roles(kamal, hosts, host))}]}}" for host in every
         )
         todo = f"only {every[0]} is written, since {obstacle}: for all, write `servers: [{written}]` in place of "
         todo += "`server`, and `on: ROLE` of the services"
-        kamal.add("servers", Verdict.NEEDS_YOU, todo, mark)
+        kamal.add("servers", Verdict.NEEDS_YOU, todo, listed)
         return
     of_all = {key: value for key, value in kamal.draft.server.items() if key != "host"}
     kamal.draft.server = {}
@@ -47,7 +47,7 @@ def write_servers(kamal: KamalConversion) -> None:
         _place(kamal, key, entries(node), hosts)
     todo = "`servers`, and `on` of the services: `ftl setup` makes one cluster of them. Where they have a private "
     todo += "network, write `private_address` of each"
-    kamal.add("servers", Verdict.NEEDS_YOU, todo, mark)
+    kamal.add("servers", Verdict.NEEDS_YOU, todo, listed)
 
 
 def _hosts(kamal: KamalConversion, node: Node) -> list[str]:

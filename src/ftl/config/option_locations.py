@@ -6,22 +6,24 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from ftl.config.models.server import Server
-from ftl.config.yaml.marks import Mark, SourceFile
+from ftl.config.yaml.locations import Location, SourceFile
 
 if TYPE_CHECKING:
     from ftl.config.models.project import Project
-    from ftl.config.yaml.marks import KeyPath
+    from ftl.config.yaml.locations import KeyPath
 
 SERVER = "--server"
 
 
-def server_marks(marks: Mapping[KeyPath, Mark], before: Project, after: Project) -> dict[KeyPath, Mark]:
+def server_locations(
+    locations: Mapping[KeyPath, Location], before: Project, after: Project
+) -> dict[KeyPath, Location]:
     """Places of the values of a project whose server `--server` gives.
 
     That option changes more than the server: a sandbox has its own certificates, and stands in for several servers.
 
     Args:
-        marks: Those of the files.
+        locations: Those of the files.
         before: The project as the files have it.
         after: The same project with the option.
     """
@@ -31,9 +33,11 @@ def server_marks(marks: Mapping[KeyPath, Mark], before: Project, after: Project)
     replaced = {path for path in now if path[0] == "server" and path[1:]}
     given = {path for path in now if now[path] != (default if path in replaced else was).get(path, missing)}
     gone = (was.keys() - now.keys()) | replaced
-    option = Mark(SourceFile(SERVER), given_by=SERVER)
+    option = Location(SourceFile(SERVER), given_by=SERVER)
     gone |= _sections(gone) - _sections(now.keys() - replaced)
-    return {path: mark for path, mark in marks.items() if path not in gone} | dict.fromkeys(given, option)
+    return {path: location for path, location in locations.items() if path not in gone} | dict.fromkeys(
+        given, option
+    )
 
 
 def _sections(paths: Collection[KeyPath]) -> set[KeyPath]:

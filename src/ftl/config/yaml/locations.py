@@ -1,6 +1,6 @@
 """Places in source files: ftl.yaml, its overlays, .env and env files.
 
-A mark knows its file, so that a value from any of them is reported where it is written, and nothing between the
+A location knows its file, so that a value from any of them is reported where it is written, and nothing between the
 parser and the message has to know how many files there are.
 """
 
@@ -41,7 +41,7 @@ class SourceFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class Location:
     """A place in a file.
 
     Attributes:
@@ -56,7 +56,7 @@ class Mark:
     line: int = 0
     column: int = 0
     offset: int = 0
-    used_at: Mark | None = None
+    used_at: Location | None = None
     given_by: str = ""
 
     @property
@@ -65,7 +65,7 @@ class Mark:
         return self.given_by or (f"{self.file.name}:{self.line}" if self.line else "")
 
     @property
-    def unquoted(self) -> Mark:
+    def unquoted(self) -> Location:
         """This place, without the text of its line in problems."""
         return replace(self, file=replace(self.file, confidential=True))
 
@@ -76,7 +76,7 @@ class Mark:
             hint = f"{hint}; {use}" if hint else use
         return Problem(message, self.file.name, self.line, self.column, self.file.line(self.line), hint)
 
-    def seen_from(self, other: Mark) -> str:
+    def seen_from(self, other: Location) -> str:
         """Name this place in a message about another one.
 
         `line 7`, or `.env:7` if it is in another file.
@@ -85,16 +85,16 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class Marks:
+class Locations:
     """The places of all values that the files give, by key path."""
 
-    by_path: Mapping[KeyPath, Mark] = field(default_factory=dict)
+    by_path: Mapping[KeyPath, Location] = field(default_factory=dict)
 
-    def nearest(self, *path: str | int) -> Mark:
+    def nearest(self, *path: str | int) -> Location:
         """The place of a value, or of the nearest section around it that the files give."""
         while path and path not in self.by_path:
             path = path[:-1]
-        return self.by_path.get(path) or Mark(SourceFile("ftl.yaml"))
+        return self.by_path.get(path) or Location(SourceFile("ftl.yaml"))
 
     def problem(self, message: str, *path: str | int, hint: str | None = None) -> Problem:
         """Make a problem at a value, for faults that appear only when the value is used."""
