@@ -80,11 +80,11 @@ async def own_names(expected: Expected, warn: Warn, *, jobs: bool) -> Sequence[s
 
     if expected.project is not None:
         return names_of(expected.project, jobs=jobs)
-    from ftl.host.fleet import open_fleet
+    from ftl.host.fleet import open_readable
     from ftl.operations.views.logs.known_names import deployed_names
 
     target = expected.target
-    async with open_fleet(target.address.readable(project=target.project)) as fleet:
+    async with open_readable(target.address.readable(project=target.project)) as fleet:
         info = fleet.first.info
         if info.node and not info.is_manager and not target.address.servers:
             warn(

@@ -9,6 +9,7 @@ from ftl.deploy.apply import docker
 from ftl.deploy.observe.observer import DOCKER_OBSERVER, Observer
 from ftl.deploy.plan.planner import make_plan
 from ftl.deploy.plan.servers.step_servers import assign_servers
+from ftl.host.fleet import open_fleet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,7 +40,7 @@ class Backend(Observer):
     runners: Runners[DeployContext]
 
 
-DOCKER = Backend(DOCKER_OBSERVER.connect, DOCKER_OBSERVER.observe, make_plan, assign_servers, docker.RUNNERS)
+DOCKER = Backend(open_fleet, DOCKER_OBSERVER.observe, make_plan, assign_servers, docker.RUNNERS)
 """Containers of the engine on one server, Swarm services on several.
 
 `cli/address.py` chooses it.

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
-from ftl.aio import gather
-from ftl.errors import FtlError
+from ftl.aio import cancel
+from ftl.engine.labels import NODE_HOST
+from ftl.errors import FtlError, ServerError
 from ftl.host.session import open_session
+from ftl.ssh.openssh import may_ask
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -74,11 +77,25 @@ FleetConnector = Callable[["Sequence[Machine]"], AbstractAsyncContextManager[Fle
 """Connects to servers, as `open_fleet` does."""
 
 
+GRACE = 2.0
+"""Seconds that servers have after a manager of their cluster has answered; then the Swarm is asked which are down."""
+
+PATIENCE = 1.0
+"""Seconds after that in which a command that only reads waits for a server that is not down, and from one question to
+the Swarm to the next."""
+
+
 @asynccontextmanager
-async def open_fleet(machines: Sequence[Machine]) -> AsyncIterator[Fleet]:
+async def open_fleet(machines: Sequence[Machine], *, reads: bool = False) -> AsyncIterator[Fleet]:
     """Connect to servers and their engines, side by side; everything is closed at the end.
 
-    Of several servers, one that does not answer is left out.
+    Of several servers, one that does not answer is left out: as soon as the Swarm calls it down, too, or when ssh
+    gives it up.
+
+    Args:
+        machines: The servers, not entered yet.
+        reads: Nothing is changed, so that a server that is slow to answer may be left out; not where ssh may be
+            asking for something on the terminal.
 
     Raises:
         ServerError: The only one, or none, can be reached, or no engine answers there.
@@ -95,17 +112,66 @@ async def open_fleet(machines: Sequence[Machine]) -> AsyncIterator[Fleet]:
         except FtlError as error:
             return error
 
+    tasks = {machine.name: asyncio.create_task(connect(machine)) for machine in machines}
     try:
-        results = await gather(connect(machine) for machine in machines)
-        sessions = [result for result in results if not isinstance(result, FtlError)]
-        missing = {
-            machine.name: result
-            for machine, result in zip(machines, results, strict=True)
-            if isinstance(result, FtlError)
-        }
+        missing = await _wait(tasks, reads=reads and not may_ask())
+        results = {name: task.result() for name, task in tasks.items() if name not in missing}
+        sessions = [result for result in results.values() if not isinstance(result, FtlError)]
+        missing |= {name: result for name, result in results.items() if isinstance(result, FtlError)}
         if not sessions:
             raise next(iter(missing.values()))
         yield Fleet(sessions, missing)
     finally:
+        await cancel(*tasks.values())
         # Without the error of what the sessions are used for: it would name the last server.
         await stack.aclose()
+
+
+@asynccontextmanager
+async def open_readable(machines: Sequence[Machine]) -> AsyncIterator[Fleet]:
+    """Connect as `open_fleet` does, for a command that only reads."""
+    async with open_fleet(machines, reads=True) as fleet:
+        yield fleet
+
+
+async def _wait(tasks: Mapping[str, asyncio.Task[Session | FtlError]], *, reads: bool) -> dict[str, FtlError]:
+    """Wait until servers have answered, or need not be waited for: these, and why."""
+    pending = set(tasks.values())
+    manager: Session | None = None
+    while pending and manager is None:
+        done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+        answers = [task.result() for task in done]
+        manager = next((one for one in answers if not isinstance(one, FtlError) and one.info.has_leader), None)
+    if not pending or manager is None:
+        return {}
+    missing: dict[str, FtlError] = {}
+    _, pending = await asyncio.wait(pending, timeout=GRACE)
+    while pending:
+        down = await _down(manager)
+        given_up = {name for name, task in tasks.items() if task in pending and name in down}
+        missing |= {
+            name: ServerError(f"{name} is down", cause=f"the cluster says so, as {manager.name} knows")
+            for name in given_up
+        }
+        pending -= {tasks[name] for name in given_up}
+        if pending:
+            _, pending = await asyncio.wait(pending, timeout=PATIENCE)
+        if pending and reads:
+            return missing | {
+                name: ServerError(f"{name} does not answer, and {manager.name} has for some seconds")
+                for name, task in tasks.items()
+                if task in pending
+            }
+    return missing
+
+
+async def _down(manager: Session) -> frozenset[str]:
+    """Hosts that a project calls servers which the Swarm calls down."""
+    with suppress(FtlError):
+        hosts: dict[str, bool] = {}
+        for node in await manager.engine.swarm.nodes():
+            for label, host in node.labels.items():
+                if label.startswith(f"{NODE_HOST}."):
+                    hosts[host] = node.is_lost and hosts.get(host, True)
+        return frozenset(host for host, is_lost in hosts.items() if is_lost)
+    return frozenset()

@@ -39,8 +39,13 @@ def connect(server: Target, *, keep: Persistence = NOT_KEPT, interactive: bool |
     the terminal; None: if there is one.
     """
     if interactive is None:
-        interactive = sys.stdin.isatty() and sys.stderr.isatty()
+        interactive = may_ask()
     return OpenSSH(Connection(server, interactive=interactive, keep=keep))
+
+
+def may_ask() -> bool:
+    """Whether there is a terminal, on which ssh may ask for something."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 class OpenSSH:

@@ -73,6 +73,9 @@ def test_two_deploys_lose_nothing_and_a_server_that_was_away_serves_nothing_old(
     away.kill()
     assert cluster.deploy("four").exit_code == 0
     assert [cluster.get(server) for server in cluster.servers[:2]] == [(200, "four")] * 2
+    began = time.monotonic()
+    states = [each["state"] for each in cluster.project.run("status", "--json").ok().result["servers"]]
+    assert (states, time.monotonic() - began < 8) == (["ready", "ready", "down"], True)
     away.start()
     answers = set()
     deadline = time.monotonic() + 10

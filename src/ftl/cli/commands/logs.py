@@ -185,11 +185,11 @@ async def _require_known(
     expected: Expected, query: LogQuery, missing: Sequence[str], own: Sequence[str], *, needs_container: bool
 ) -> None:
     """Refuse names that neither ftl.yaml nor the servers have."""
-    from ftl.host.fleet import open_fleet
+    from ftl.host.fleet import open_readable
     from ftl.operations.views.logs.known_names import require_known
 
     target = expected.target
-    async with open_fleet(target.address.readable(project=target.project)) as fleet:
+    async with open_readable(target.address.readable(project=target.project)) as fleet:
         await require_known(
             fleet, query, missing, own, needs_container=needs_container, source=expected.source
         )

@@ -133,13 +133,13 @@ def _watch(options: Options, expected: Expected) -> None:
         return open_session(machine_of(server, project=name))
 
     async def work(emit: Emit) -> None:
-        from ftl.host.fleet import open_fleet
+        from ftl.host.fleet import open_readable
         from ftl.operations.views.status_stream import follow_servers_status, follow_status
 
         expected.note(emit)
         project = expected.project
         if project is None:
-            async with open_fleet(address.readable(project=name)) as fleet:
+            async with open_readable(address.readable(project=name)) as fleet:
                 project = await expected.on(fleet.first.engine)
 
         async def follow(show: Callable[[StatusSample], None]) -> None:

@@ -81,14 +81,14 @@ async def _dependencies(options: Options, target: DeployedProject, wanted: Set[s
     """The project with its dependencies: by ftl.yaml, or where it lacks a wanted one, or any, by the servers."""
     from ftl.cli.expected import load_expected
     from ftl.config.read.parts import DEPENDENCIES
-    from ftl.host.fleet import open_fleet
+    from ftl.host.fleet import open_readable
     from ftl.operations.deployed import with_deployed_dependencies
 
     by_file = load_expected(options, target, DEPENDENCIES).project
     known = {dependency.name for dependency in by_file.dependencies} if by_file is not None else set()
     if by_file is not None and known and wanted <= known:
         return by_file
-    async with open_fleet(target.address.machines(project=target.project)) as fleet:
+    async with open_readable(target.address.machines(project=target.project)) as fleet:
         return await with_deployed_dependencies(fleet, target.bare_project)
 
 

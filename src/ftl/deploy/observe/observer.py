@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ftl.dataclass import dataclass
 from ftl.deploy.observe.cluster import observe_fleet
-from ftl.host.fleet import Fleet, open_fleet
+from ftl.host.fleet import Fleet, open_readable
 
 if TYPE_CHECKING:
     from ftl.config.models.project import ClusterServer
@@ -31,5 +31,5 @@ class Observer:
     observe: Observe
 
 
-DOCKER_OBSERVER = Observer(open_fleet, observe_fleet)
-"""The observer of `DOCKER` (`deploy/backend.py`)."""
+DOCKER_OBSERVER = Observer(open_readable, observe_fleet)
+"""The observer of `DOCKER` (`deploy/backend.py`), which waits longer for servers that do not answer."""

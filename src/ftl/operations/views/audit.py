@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ftl.host.fleet import open_fleet
+from ftl.host.fleet import open_readable
 from ftl.locks.lock import DeployLock
 from ftl.releases.audit import begun, with_environments, with_releases
 from ftl.releases.pruned import note_pruned
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 async def audit(
-    project: str, machines: Sequence[Machine], emit: Emit, *, connect: FleetConnector = open_fleet
+    project: str, machines: Sequence[Machine], emit: Emit, *, connect: FleetConnector = open_readable
 ) -> tuple[AuditEntry, ...]:
     """All changes of a project, newest first; in a cluster by the first manager that answers.
 

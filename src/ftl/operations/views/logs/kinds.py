@@ -108,10 +108,10 @@ async def show_logs(kind: LogKind, access: LogAccess, reading: LogReading, *, fo
 
 
 async def _hooks(access: LogAccess, reading: LogReading) -> None:
-    from ftl.host.fleet import open_fleet
+    from ftl.host.fleet import open_readable
     from ftl.operations.views.logs.hooks import read_hooks
 
-    async with open_fleet(access.machines()) as fleet:
+    async with open_readable(access.machines()) as fleet:
         await read_hooks(fleet.first.engine, reading.query, reading.show)
 
 
@@ -164,7 +164,7 @@ async def _followed_requests(access: LogAccess, reading: LogReading) -> None:
 async def _of_several(access: LogAccess, reading: LogReading, *, follow: bool, requests: bool) -> None:
     """Show or follow the logs of a cluster's servers; requests are those of the servers with a proxy."""
     from ftl.config.models.server import WEB
-    from ftl.host.fleet import open_fleet
+    from ftl.host.fleet import open_readable
     from ftl.operations.views.logs.cluster import follow_servers, log_servers, read_requests
     from ftl.operations.views.logs.masking import mask_secrets_of_cluster
     from ftl.operations.views.logs.reading import has_logs, read_logs, show_recorded
@@ -172,7 +172,7 @@ async def _of_several(access: LogAccess, reading: LogReading, *, follow: bool, r
 
     query, show, warn, emit = reading.query, reading.show, reading.warn, reading.emit
     asked = [server for server in access.servers if WEB in server.roles or not requests]
-    async with open_fleet([machine_of(server, project=query.project) for server in asked]) as fleet:
+    async with open_readable([machine_of(server, project=query.project) for server in asked]) as fleet:
         sources = log_servers(fleet, emit)
         query = query.at(fleet.first.info.moment)
         # The managers may all be among the servers that are not asked.
