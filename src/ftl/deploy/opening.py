@@ -15,7 +15,7 @@ from ftl.deploy.locked import deploy_lock, holder_name
 from ftl.deploy.operation import Operation, OperationRequest, run
 from ftl.deploy.plan.records.recorded import on_servers
 from ftl.deploy.plan.tracks.ended_watch import with_ended_watch
-from ftl.deploy.repaired import observe_repaired
+from ftl.deploy.repaired import observe_reachable
 from ftl.errors import LockTaken
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ async def _observed(request: OperationRequest, fleet: Fleet, refuse: Callable[[O
     observed = await (
         observe(fleet, request.project, request.servers)
         if request.dry_run
-        else observe_repaired(observe, fleet, request.project, request.servers)
+        else observe_reachable(observe, fleet, request.project, request.servers)
     )
     refuse(observed)
     return observed

@@ -22,7 +22,7 @@ from ftl.deploy.apply.kept_logs import pre_hooks
 from ftl.deploy.locked import RECORD_SECONDS, audited, deploy_lock, holder_name
 from ftl.deploy.plan.replacements import proof_of
 from ftl.deploy.plan.steps.images import SendImages
-from ftl.deploy.repaired import observe_repaired
+from ftl.deploy.repaired import observe_repaired, unreachable_text
 from ftl.errors import FtlError, ServerError
 from ftl.events import Note, Planned
 from ftl.host import crontab
@@ -153,7 +153,7 @@ async def run(operation: Operation, fleet: Fleet, observed: Observed, *, emit: E
     sent_to: Mapping[str, TransferTotals] = {}
     freed = Freed()
     if request.dry_run:
-        plan = await _with_notes(plan, operation, fleet.first)
+        plan = await _with_notes(plan, operation, fleet.first, observed)
     elif not plan.empty:
         clients = RunClients(
             operation.project, request.root, builders=operation.builders, registries=request.registries
@@ -170,7 +170,7 @@ async def run(operation: Operation, fleet: Fleet, observed: Observed, *, emit: E
     return OperationResult(operation.project, plan, observed, seconds, sent_for, sent_to, freed)
 
 
-async def _with_notes(plan: Plan, operation: Operation, session: Session) -> Plan:
+async def _with_notes(plan: Plan, operation: Operation, session: Session, observed: Observed) -> Plan:
     """The plan of a dry run, with reasons for which the server would refuse it now."""
     lock, jobs = (
         deploy_lock(session, operation.project.name),
@@ -180,7 +180,8 @@ async def _with_notes(plan: Plan, operation: Operation, session: Session) -> Pla
         _under_way(lock), _cron_problem(operation, session) if jobs else _nothing()
     )
     notes = (note for note in (under_way, cron) if note is not None)
-    return replace(plan, notes=(*notes, *plan.notes))
+    away = (f"{unreachable_text(server)}; a change is refused" for server in observed.unreachable)
+    return replace(plan, notes=(*notes, *away, *plan.notes))
 
 
 async def _cron_problem(operation: Operation, session: Session) -> str | None:

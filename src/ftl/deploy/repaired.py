@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
-from ftl.aio import gather
+from ftl.aio import gather, loop_time
+from ftl.errors import ServerError
 from ftl.releases.file_copies import CONTAINER
 from ftl.releases.pruned import restore_store
 
@@ -14,6 +16,46 @@ if TYPE_CHECKING:
     from ftl.config.models.project import ClusterServer
     from ftl.deploy.observe.state import Observed
     from ftl.host.fleet import Fleet
+
+WORD_SECONDS = 20.0
+"""Seconds until the Swarm calls a server down that was just lost, and some more.
+
+It misses three signs of life, 5 s each.
+"""
+
+_ASK_SECONDS = 2.0
+
+
+async def observe_reachable(
+    observe: Callable[[Fleet, str, Sequence[ClusterServer]], Awaitable[Observed]],
+    fleet: Fleet,
+    project: str,
+    servers: Sequence[ClusterServer],
+) -> Observed:
+    """Observe servers that are to be changed; refuse where only we do not reach one.
+
+    What runs there would stay as it is. Later, a server that has come back is no reason to stop.
+
+    Raises:
+        ServerError: One that does not answer is not down.
+    """
+    deadline = loop_time() + WORD_SECONDS
+    observed = await observe_repaired(observe, fleet, project, servers)
+    while observed.unreachable and loop_time() < deadline:
+        await asyncio.sleep(_ASK_SECONDS)
+        observed = await observe(fleet, project, servers)
+    for server in observed.unreachable:
+        why = fleet.missing[server]
+        raise ServerError(unreachable_text(server), cause=why.summary, hint=REACH_HINT)
+    return observed
+
+
+REACH_HINT = "run the command from where all servers can be reached, or make `ssh` to it work from here"
+
+
+def unreachable_text(server: str) -> str:
+    """The sentence about a server that only we do not reach."""
+    return f"{server} cannot be reached from here, and is not down: it would keep the previous release"
 
 
 async def observe_repaired(

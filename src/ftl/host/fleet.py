@@ -78,11 +78,16 @@ FleetConnector = Callable[["Sequence[Machine]"], AbstractAsyncContextManager[Fle
 
 
 GRACE = 2.0
-"""Seconds that servers have after a manager of their cluster has answered; then the Swarm is asked which are down."""
+"""Seconds that servers have after a manager of their cluster has answered.
+
+Then the Swarm is asked which are down.
+"""
 
 PATIENCE = 1.0
-"""Seconds after that in which a command that only reads waits for a server that is not down, and from one question to
-the Swarm to the next."""
+"""Seconds after that in which a command that only reads waits for a server that is not down.
+
+Also from one question to the Swarm to the next.
+"""
 
 
 @asynccontextmanager
@@ -141,7 +146,9 @@ async def _wait(tasks: Mapping[str, asyncio.Task[Session | FtlError]], *, reads:
     while pending and manager is None:
         done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
         answers = [task.result() for task in done]
-        manager = next((one for one in answers if not isinstance(one, FtlError) and one.info.has_leader), None)
+        manager = next(
+            (one for one in answers if not isinstance(one, FtlError) and one.info.has_leader), None
+        )
     if not pending or manager is None:
         return {}
     missing: dict[str, FtlError] = {}

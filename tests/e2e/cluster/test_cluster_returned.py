@@ -21,6 +21,7 @@ def test_a_returned_server_catches_up_by_itself(cluster: ClusterProject) -> None
     cluster.deploy("one").ok()
     away = cluster.servers[2]
     assert [line for line in _crontab(away) if line.endswith(f"# ftl-follow {cluster.name}")]
+    _refused_while_only_we_are_cut_off(cluster, away)
     away.kill()
     web = cluster.config["services"][0]
     web.update(port=8001, command=["httpd", "-f", "-p", "8001", "-h", "/www"])
@@ -42,6 +43,20 @@ def test_a_returned_server_catches_up_by_itself(cluster: ClusterProject) -> None
     assert connection.getresponse().status == 308
     planned = cluster.project.run("plan", "--json").ok()
     assert [step for step in planned.result["steps"] if step["step"] in ("apply_site", "point_again")] == []
+
+
+def _refused_while_only_we_are_cut_off(cluster: ClusterProject, away: Server) -> None:
+    """The others reach it, and it would go on with the release before. Who only looks does not wait for ssh."""
+    rule = ("PREROUTING", "-p", "tcp", "--dport", "22", "-j", "DROP")
+    away.run("iptables", "-t", "raw", "-I", *rule)
+    began = time.monotonic()
+    states = [each["state"] for each in cluster.project.run("status", "--json").ok().result["servers"]]
+    assert (states, time.monotonic() - began < 10) == (["ready", "ready", "down"], True)
+    refused = cluster.deploy("two")
+    assert f"{away.address} cannot be reached from here, and is not down" in refused.stdout
+    assert refused.exit_code != 0
+    away.run("iptables", "-t", "raw", "-D", *rule)
+    assert [cluster.get(server) for server in cluster.servers] == [(200, "one")] * 3
 
 
 @pytest.mark.timeout(600)

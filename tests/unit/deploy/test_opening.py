@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ftl.aio import loop_time
 from ftl.config.models.project import Server
 from ftl.deploy.backend import DOCKER
 from ftl.deploy.command_line import GivenCommand
 from ftl.deploy.opening import Built, open_operation
 from ftl.deploy.operation import OperationRequest
-from ftl.errors import UsageError
+from ftl.deploy.repaired import WORD_SECONDS
+from ftl.errors import ServerError, UsageError
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from tests.support.clock import run
@@ -23,10 +25,11 @@ from tests.support.fake_machine import FakeMachine
 from tests.unit.deploy.world import INFO
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from contextlib import AsyncExitStack
     from pathlib import Path
 
+    from ftl.config.models.project import ClusterServer
     from ftl.deploy.observe.state import Observed
 
 
@@ -82,3 +85,38 @@ def test_what_a_build_opens_is_open_until_the_end(request_here: OperationRequest
 
     run(work())
     assert done == ["closed"]
+
+
+@pytest.mark.parametrize("noticed", [True, False])
+def test_a_server_that_only_we_do_not_reach_stops_a_change(tmp_path: Path, noticed: bool) -> None:
+    """It waits until the Swarm calls it down, if it was just lost. A plan says it, and does not wait."""
+    looks: list[float] = []
+
+    @asynccontextmanager
+    async def connect(_machines: object) -> AsyncIterator[Fleet]:
+        session = Session("server", FakeMachine(), FakeEngine(), INFO)
+        yield Fleet([session], {"b": ServerError("no route to b")})
+
+    async def observe(fleet: Fleet, project: str, servers: Sequence[ClusterServer]) -> Observed:
+        looks.append(loop_time())
+        seen = await DOCKER.observe(fleet, project, servers)
+        lost = noticed and loop_time() > 5
+        return replace(seen, down=("b",), unreachable=() if lost else ("b",))
+
+    backend = replace(DOCKER, connect=connect, observe=observe)
+    request = OperationRequest("shop", Server(host="server"), tmp_path, backend, GivenCommand("deploy"))
+
+    async def work(request: OperationRequest) -> tuple[str, ...]:
+        looks.clear()
+        async with open_operation(request, []) as prepared:
+            return prepared.observed.unreachable
+
+    run(work(replace(request, dry_run=True)))
+    assert len(looks) == 1
+    if noticed:
+        assert run(work(request)) == ()
+        return
+    with pytest.raises(ServerError, match="b cannot be reached from here") as caught:
+        run(work(request))
+    assert caught.value.cause == "no route to b"
+    assert looks[-1] - looks[0] >= WORD_SECONDS

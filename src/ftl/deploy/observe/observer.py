@@ -32,4 +32,7 @@ class Observer:
 
 
 DOCKER_OBSERVER = Observer(open_readable, observe_fleet)
-"""The observer of `DOCKER` (`deploy/backend.py`), which waits longer for servers that do not answer."""
+"""The observer of `DOCKER` (`deploy/backend.py`).
+
+It waits less for servers that do not answer.
+"""

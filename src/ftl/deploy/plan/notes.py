@@ -94,6 +94,8 @@ def _damage_notes(diff: Diff) -> Iterator[str]:
 
 def _cluster_notes(diff: Diff) -> Iterator[str]:
     for server in diff.observed.down:
+        if server in diff.observed.unreachable:
+            continue  # a change is refused
         yield f"{server} cannot be reached: the others carry on without it, and the next deploy brings it up to date"
     for view in diff.observed.views:
         if view.cut_off:

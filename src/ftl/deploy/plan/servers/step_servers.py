@@ -53,7 +53,8 @@ def assign_servers(plan: Plan, observed: Observed, servers: Sequence[ClusterServ
     down = tuple(
         f"{server} cannot be reached: nothing changes there"
         for server in observed.down
-        if not any(note.startswith(f"{server} cannot be reached") for note in plan.notes)
+        if server not in observed.unreachable
+        and not any(note.startswith(f"{server} cannot be reached") for note in plan.notes)
     )
     return replace(plan, stages=stages, notes=(*down, *plan.notes))
 
