@@ -272,7 +272,7 @@ RECORD_FIELDS = {
 LATER_RECORD_FIELDS = {
     ReleaseRecord: (
         "origin", "subject", "bytes_sent", "switched", "rollback_of", "bad", "environment", "hooks", "pre_hooks",
-        "logs", "secrets", "backup_folders", "secret_texts",
+        "logs", "secrets", "backup_folders", "secret_texts", "changes",
     ),
     ServiceRecord: (),
     DependencyRecord: (),

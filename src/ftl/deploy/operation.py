@@ -22,7 +22,7 @@ from ftl.deploy.apply.kept_logs import pre_hooks
 from ftl.deploy.locked import RECORD_SECONDS, audited, deploy_lock, holder_name
 from ftl.deploy.plan.replacements import proof_of
 from ftl.deploy.plan.steps.images import SendImages
-from ftl.deploy.repaired import observe_repaired, unreachable_text
+from ftl.deploy.repaired import bring_records, observe_repaired, unreachable_text
 from ftl.errors import FtlError, ServerError
 from ftl.events import Note, Planned
 from ftl.host import crontab
@@ -247,6 +247,7 @@ async def _apply_under_lock(
             change=f"the {operation.verb} of {operation.by}",
         )
         async with _audited(plan, operation, context), cancelled_if_lost(heartbeat):
+            await bring_records(fleet, observed)
             await _apply(plan, operation, context)
     return plan, context
 

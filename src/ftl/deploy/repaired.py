@@ -1,20 +1,22 @@
-"""Observe servers, and repair their stores of release records before anything is changed."""
+"""Observe servers, and repair their release records before anything is changed."""
 
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather, loop_time
-from ftl.errors import ServerError
+from ftl.errors import FtlError, ServerError
 from ftl.releases.file_copies import CONTAINER
 from ftl.releases.pruned import restore_store
+from ftl.releases.store import copy_records, write_hold
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from ftl.config.models.project import ClusterServer
-    from ftl.deploy.observe.state import Observed
+    from ftl.deploy.observe.state import Observed, ServerView
     from ftl.host.fleet import Fleet
 
 WORD_SECONDS = 20.0
@@ -77,3 +79,20 @@ async def repair_stores(fleet: Fleet, observed: Observed) -> bool:
         if all(container.name != CONTAINER for container in server.containers)
     )
     return any(restored)
+
+
+async def bring_records(fleet: Fleet, observed: Observed) -> None:
+    """Bring managers that were away what the others have recorded meanwhile.
+
+    A failure waits for the next change. The caller has the project's lock.
+    """
+
+    async def bring(view: ServerView) -> None:
+        engine = fleet.at(view.name).engine
+        with suppress(FtlError):  # its store may not be there yet
+            if view.lacks:
+                await copy_records(engine, observed.project, view.lacks)
+            if view.lacks_hold:
+                await write_hold(engine, observed.project, observed.hold, ended=observed.hold_time)
+
+    await gather(bring(view) for view in observed.views if view.lacks or view.lacks_hold)

@@ -115,6 +115,8 @@ class ReleaseRecord:
             record it.
         backup_folders: Folders on the server that its scheduled backups go to (`backups[].path`). They stay in the
             record of a removed project, whose backups stay too.
+        changes: Number of times that it was changed after its release had ended. The copies of several managers are
+            compared by it.
     """
 
     release: str
@@ -141,6 +143,7 @@ class ReleaseRecord:
     secrets: tuple[str, ...] = field(default=(), repr=False)
     backup_folders: tuple[str, ...] = ()
     secret_texts: Mapping[str, SecretTexts] | None = field(default=None, repr=False)
+    changes: int = 0
 
     @property
     def dirty(self) -> bool:
@@ -211,6 +214,7 @@ class ReleaseRecord:
             secrets=as_strs(stored.get("secrets")),
             backup_folders=as_strs(stored.get("backup_folders")),
             secret_texts=_secret_texts(stored.get("secret_texts")),
+            changes=as_int(stored.get("changes")),
         )
 
 

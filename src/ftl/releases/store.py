@@ -87,6 +87,7 @@ class History:
     Attributes:
         records: Its release records, oldest first.
         hold: The stop for deploys, if there is one.
+        hold_time: When it was set or ended, Unix time; 0 where it never was.
         audit: The changes of the project, oldest first.
         watches: Release -> its watch, of those that have or had one.
         notify: Where the server sends messages by itself, as `ftl.host`'s notify.sh reads it; secret.
@@ -104,6 +105,7 @@ class History:
     preview: Preview | None = None
     jobs: tuple[str, ...] = ()
     damaged: tuple[str, ...] = ()
+    hold_time: float = 0.0
 
 
 async def read_history(engine: Engine, project: str) -> History:
@@ -141,6 +143,7 @@ def parse_history(project: str, stored: StoredFiles) -> History:
             )
         ),
         tuple(sorted(name.removeprefix(place) for name in stored.damaged)),
+        _hold_time(stored, f"{place}{_HOLD}"),
     )
 
 
@@ -240,6 +243,18 @@ def _parse_hold(stored: StoredFiles, name: str) -> Hold | None:
     return Hold(as_str(fields["reason"]), as_str(fields["by"]), as_float(fields["time"]))
 
 
+def _hold_time(stored: StoredFiles, name: str) -> float:
+    """Time at which the hold in a file was set or ended.
+
+    Where the file does not say so, by the server's clock. A damaged one is older than a whole one that was written at
+    the same time.
+    """
+    if name in stored.damaged:
+        return max(0.0, stored.written(name) - file_copies.ON_DISK_SECONDS)
+    fields = as_object(parse_json(stored.files.get(name, b"{}")))
+    return as_float(fields.get("time")) or stored.written(name)
+
+
 def _parse_preview(stored: StoredFiles, name: str) -> Preview | None:
     """The preview in a file; of one that is damaged an older copy, which may have ended earlier."""
     found = parse_preview(stored.files.get(name, b"{}"))
@@ -253,12 +268,17 @@ def _parse_preview(stored: StoredFiles, name: str) -> Preview | None:
 
 
 async def write_record(engine: Engine, project: str, record: ReleaseRecord) -> None:
-    """Store a record; it replaces an earlier one of the same release."""
-    await write_records(engine, project, [record])
+    """Store the record of a release that is being made; it replaces an earlier one."""
+    await copy_records(engine, project, [record])
 
 
 async def write_records(engine: Engine, project: str, records: Iterable[ReleaseRecord]) -> None:
-    """Store records in one call; each replaces an earlier one of the same release."""
+    """Store records that are changed later, in one call; each replaces an earlier one."""
+    await copy_records(engine, project, [replace(record, changes=record.changes + 1) for record in records])
+
+
+async def copy_records(engine: Engine, project: str, records: Iterable[ReleaseRecord]) -> None:
+    """Store records as another manager of the cluster has them, in one call."""
     files = {f"{record.release}.json": record for record in records}
     await file_copies.write(
         engine,
@@ -268,9 +288,11 @@ async def write_records(engine: Engine, project: str, records: Iterable[ReleaseR
     )
 
 
-async def write_hold(engine: Engine, project: str, hold: Hold | None) -> None:
-    """Set or end the stop for deploys."""
-    data = json.dumps(asdict(hold)).encode() if hold is not None else ENDED
+async def write_hold(engine: Engine, project: str, hold: Hold | None, *, ended: float = 0.0) -> None:
+    """Set or end the stop for deploys; `ended` is the time of an end, 0: now."""
+    data = json.dumps(
+        asdict(hold) if hold is not None else {"ended": True, "time": ended or (await engine.info()).now}
+    ).encode()
     await file_copies.write(engine, project, {_HOLD: data})
 
 

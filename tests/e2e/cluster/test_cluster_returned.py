@@ -43,6 +43,9 @@ def test_a_returned_server_catches_up_by_itself(cluster: ClusterProject) -> None
     assert connection.getresponse().status == 308
     planned = cluster.project.run("plan", "--json").ok()
     assert [step for step in planned.result["steps"] if step["step"] in ("apply_site", "point_again")] == []
+    cluster.deploy("four").ok()
+    records = away.run("docker", "cp", f"ftl-state:/ftl/{cluster.name}", "-").stdout
+    assert [name for name in (b"r2.json", b"r3.json", b"r4.json") if name not in records] == []
 
 
 def _refused_while_only_we_are_cut_off(cluster: ClusterProject, away: Server) -> None:

@@ -16,10 +16,10 @@ from ftl.releases.store import (
     SUMMARIES,
     VOLUME,
     compact,
+    copy_records,
     ensure_store,
     read_records,
     write_record,
-    write_records,
 )
 from tests.support.fake_engine import FakeEngine
 
@@ -128,7 +128,7 @@ def test_records_of_old_releases_are_summed_up_in_one_file() -> None:
         engine = RemovingEngine(images=["caddy:2"])
         await ensure_store(engine, "caddy:2")
         records = [whole(number) for number in range(1, 3001)]
-        await write_records(engine, "shop", records)
+        await copy_records(engine, "shop", records)
         await compact(engine, "shop", records[:2950])
         files = await engine.get_archive(CONTAINER, "/ftl/shop") or {}
         assert len(files) == 51
@@ -150,7 +150,7 @@ def test_the_container_that_removes_records_is_no_hook() -> None:
     async def work() -> None:
         engine = RemovingEngine(images=["caddy:2"])
         await ensure_store(engine, "caddy:2")
-        await write_records(engine, "shop", [whole(1), whole(2)])
+        await copy_records(engine, "shop", [whole(1), whole(2)])
         made: list[str] = []
         create = engine.create
 
@@ -176,7 +176,7 @@ def test_a_record_with_a_file_counts_more_than_its_summary() -> None:
         engine = FakeEngine(images=["caddy:2"])
         engine.fail("start")
         await ensure_store(engine, "caddy:2")
-        await write_records(engine, "shop", [whole(1), whole(2)])
+        await copy_records(engine, "shop", [whole(1), whole(2)])
         await compact(engine, "shop", [whole(1)])
         assert await read_records(engine, "shop") == (whole(1), whole(2))
         assert set(engine.by_name) == {CONTAINER}

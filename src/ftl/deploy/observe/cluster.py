@@ -22,7 +22,8 @@ from ftl.errors import EngineError, ServerError
 from ftl.host import crontab
 from ftl.host.crontab import CronLine
 from ftl.releases.audit import broke_off
-from ftl.releases.record import is_unreadable, release_number
+from ftl.releases.merge import Copies, lacking, merged_audit, merged_records
+from ftl.releases.record import release_number
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Coroutine, Iterable, Sequence
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from ftl.host.fleet import Fleet
     from ftl.host.session import Session
     from ftl.proxy.state import ProxyState
-    from ftl.releases.record import ReleaseRecord
 
 T = TypeVar("T")
 
@@ -239,6 +239,9 @@ def merged(
     drained = {node.id for node in nodes if node.is_drained(project)}
     lost = {node.id for node in nodes if node.is_lost}
     web = {server.host for server in servers if WEB in server.roles}
+    newest = max(looks, key=lambda seen: (_progress(seen), seen.server == fleet.first.name))
+    releases = merged_records(Copies(seen.releases, seen.damaged) for seen in (newest, *looks))
+    held = max((newest, *looks), key=lambda seen: seen.hold_time)
     views = tuple(
         ServerView(
             name=session.name,
@@ -254,11 +257,12 @@ def merged(
             notify=seen.notify,
             networks=seen.networks,
             jobs=seen.jobs,
+            lacks=lacking(Copies(seen.releases, seen.damaged), releases) if session.info.is_manager else (),
+            lacks_hold=session.info.is_manager and (seen.hold, seen.hold_time) != (held.hold, held.hold_time),
         )
         for session, seen in zip(fleet, looks, strict=True)
     )
     plain = tuple(one for view in views for one in view.containers if labels.SWARM_TASK not in one.labels)
-    newest = max(looks, key=lambda seen: (_progress(seen), seen.server == fleet.first.name))
     first = next(seen for seen in looks if seen.server == fleet.first.name)
     return replace(
         newest,
@@ -271,7 +275,10 @@ def merged(
         proxy=merged_proxy(
             project, [view.proxy for view in views if view.web and view.proxy is not None], swarm + plain
         ),
-        releases=_all_records(newest.releases, (seen.releases for seen in looks)),
+        releases=releases,
+        hold=held.hold,
+        hold_time=held.hold_time,
+        audit=merged_audit([seen.audit for seen in looks]),
         notify=b"",  # each view has its own, and of jobs
         jobs=(),
         policies={name: policy for seen in looks for name, policy in seen.policies.items()},
@@ -289,19 +296,6 @@ def _progress(seen: Observed) -> tuple[int, int, int, float]:
         len(ended),
         max((entry.time for entry in seen.audit), default=0.0),
     )
-
-
-def _all_records(
-    newest: Sequence[ReleaseRecord], others: Iterable[Sequence[ReleaseRecord]]
-) -> tuple[ReleaseRecord, ...]:
-    """The newest history, with releases that only other servers know."""
-    records = {record.release: record for each in others for record in each if not is_unreadable(record)}
-    records |= {
-        record.release: record
-        for record in newest
-        if not is_unreadable(record) or record.release not in records
-    }
-    return tuple(sorted(records.values(), key=lambda record: record.number))
 
 
 def merged_proxy(

@@ -72,6 +72,7 @@ async def take_snapshot(
         proxy=proxy.result(),
         releases=history.result().records,
         hold=history.result().hold,
+        hold_time=history.result().hold_time,
         audit=history.result().audit,
         watches=history.result().watches,
         notify=history.result().notify,

@@ -39,6 +39,8 @@ class ServerView:
         notify: Where it sends messages by itself (`ftl.releases.store.write_notify`).
         networks: Those that it has: its own, and of overlays at least those of its containers.
         jobs: Jobs whose runs are stored there.
+        lacks: Records of releases that other managers have, or have as they were changed since.
+        lacks_hold: Whether it has not heard of the hold, or of its end.
     """
 
     name: str
@@ -54,6 +56,8 @@ class ServerView:
     notify: bytes = field(default=b"", repr=False)
     networks: tuple[Network, ...] = ()
     jobs: tuple[str, ...] = ()
+    lacks: tuple[ReleaseRecord, ...] = field(default=(), repr=False)
+    lacks_hold: bool = False
 
     def has_image(self, reference: str) -> bool:
         """Whether the server has an image: by digest where the reference has one, else by tag.
@@ -79,6 +83,7 @@ class Observed:
         networks: Every network there; of several servers those of all, an overlay once.
         releases: Release records, oldest first.
         hold: Why deploys of the project are stopped, if they are.
+        hold_time: When that was set or ended; 0 where it never was.
         audit: Earlier changes of the project, oldest first.
         preview: Set where the project is a preview.
         jobs: Jobs whose runs are stored on the only server; each of several has those of its own (`views`).
@@ -127,6 +132,7 @@ class Observed:
     crontab_differs: bool = False
     live_published: bool = True
     left_configs: bool = False
+    hold_time: float = 0.0
     damaged: tuple[str, ...] = ()
 
     @property

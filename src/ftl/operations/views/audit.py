@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ftl.aio import gather
 from ftl.host.fleet import open_readable
 from ftl.locks.lock import DeployLock
 from ftl.releases.audit import begun, with_environments, with_releases
+from ftl.releases.merge import Copies, merged_audit, merged_records
 from ftl.releases.pruned import note_pruned
 from ftl.releases.store import read_history
 
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 async def audit(
     project: str, machines: Sequence[Machine], emit: Emit, *, connect: FleetConnector = open_readable
 ) -> tuple[AuditEntry, ...]:
-    """All changes of a project, newest first; in a cluster by the first manager that answers.
+    """All changes of a project, newest first; in a cluster by all managers that answer.
 
     A note says where they cannot be read.
 
@@ -32,8 +34,11 @@ async def audit(
     """
     async with connect(machines) as fleet:
         session = fleet.first
-        history = await read_history(session.engine, project)
-        entries = with_environments(with_releases(history.audit, history.records), history.records)
+        managers = [one for one in fleet if one.info.is_manager] or [session]
+        histories = await gather(read_history(one.engine, project) for one in managers)
+        records = merged_records(Copies(each.records, each.damaged) for each in histories)
+        entries = merged_audit([each.audit for each in histories])
+        entries = with_environments(with_releases(entries, records), records)
         if not entries:
             await note_pruned(session.engine, session.name, emit)
         if entries and entries[-1].outcome == "started":

@@ -12,6 +12,7 @@ import pytest
 from ftl.config.models.server import ClusterServer
 from ftl.deploy.observe.cluster import merged, observe_fleet
 from ftl.deploy.observe.state import Observed
+from ftl.deploy.repaired import bring_records
 from ftl.engine import labels
 from ftl.engine.calls.swarm import SwarmNode
 from ftl.engine.errors import NO_MAJORITY, RECOVER
@@ -21,7 +22,8 @@ from ftl.errors import EngineError, FtlError, ServerError
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from ftl.releases.audit import AuditEntry
-from ftl.releases.store import ensure_store, write_audit
+from ftl.releases.record import ReleaseRecord
+from ftl.releases.store import Hold, ensure_store, write_audit, write_hold, write_record, write_records
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_machine import FakeMachine
 from tests.unit.deploy.world import INFO
@@ -267,3 +269,42 @@ def test_servers_that_the_file_does_not_name_any_more(
         return await observe_fleet(Fleet([session]), "shop", SERVERS[:2])
 
     assert asyncio.run(look()).unlisted == {"d": is_open}
+
+
+def test_a_manager_that_was_away_gets_what_the_others_recorded() -> None:
+    """And loses nothing that it alone has: a hold, a mark, and an audit that a command wrote there alone."""
+    engines = {name: Manager(name, *"abc") for name in "abc"}
+    old, later, last = (ReleaseRecord(f"r{n}", "live", float(n), project={"name": "shop"}) for n in (1, 2, 3))
+    hold = Hold("look first", "me@here", 50.0)
+
+    async def look() -> Observed:
+        infos = {name: replace(INFO, node=name, is_manager=True) for name in engines}
+        fleet = Fleet([Session(name, FakeMachine(), one, infos[name]) for name, one in engines.items()])
+        return await observe_fleet(fleet, "shop", SERVERS)
+
+    async def work() -> None:
+        for engine in engines.values():
+            await engine.create_network("ftl-c-shop", {})
+            await ensure_store(engine, "web")
+            await write_record(engine, "shop", old)
+        for name in "bc":
+            await write_record(engines[name], "shop", last)
+            await write_hold(engines[name], "shop", hold)
+        await write_records(engines["b"], "shop", [replace(old, bad="leaks")])
+        await write_record(engines["a"], "shop", later)
+        await write_audit(engines["a"], "shop", [AuditEntry(99.0, "me@here", "jobs run tick", "r1", "done")])
+        marked = replace(old, bad="leaks", changes=1)
+        for lacks in ({"a": (marked, last), "b": (later,), "c": (marked, later)}, dict.fromkeys("abc", ())):
+            found = await look()
+            assert (found.releases, found.hold) == ((marked, later, last), hold)
+            assert [one.command for one in found.audit] == ["jobs run tick"]
+            assert {view.name: view.lacks for view in found.views} == lacks
+            assert [view.lacks_hold for view in found.views] == [bool(lacks["a"]), False, False]
+            await bring_records(
+                Fleet([Session(n, FakeMachine(), e, INFO) for n, e in engines.items()]), found
+            )
+        await write_hold(engines["a"], "shop", None, ended=60.0)
+        ended = await look()
+        assert (ended.hold, [view.lacks_hold for view in ended.views]) == (None, [False, True, True])
+
+    asyncio.run(work())

@@ -40,6 +40,6 @@ def test_a_release_that_is_no_longer_kept_is_marked() -> None:
 
     marked, history = run(work())
     assert marked == "loses sessions"
-    assert history.records[-1] == failed
+    assert history.records[-1] == replace(failed, changes=2)
     commands = [entry.command for entry in history.audit]
     assert commands == ["deploy", "releases --mark-bad r2 -m 'loses sessions'", "releases --unmark-bad r2"]

@@ -67,8 +67,11 @@ async def decide(_context: DeployContext, _step: Decide) -> Decision:
 async def set_hold(context: DeployContext, step: SetHold) -> None:
     """Put deploys on hold, or end the hold; undoing restores the one before."""
     before = context.observed.hold
-    context.undo.add(step, lambda: store.write_hold(context.engine, step.project, before))
-    await store.write_hold(context.engine, step.project, step.hold)
+    # Later than what it replaces, whatever the clocks say: the copies of several managers are compared by it.
+    now = max(context.now, context.observed.hold_time + 1)
+    hold = step.hold and replace(step.hold, time=max(step.hold.time, context.observed.hold_time + 1))
+    context.undo.add(step, lambda: store.write_hold(context.engine, step.project, before, ended=now))
+    await store.write_hold(context.engine, step.project, hold, ended=now)
 
 
 @RUNNERS.runs(SetPreview)
