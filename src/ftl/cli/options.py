@@ -56,7 +56,7 @@ def _project(context: click.Context | None) -> str | None:
     return context.params["project"] if context is not None else None
 
 
-def change_options(options: Options) -> Options:
+def replace_options(options: Options) -> Options:
     """Replace the global options of the call, also for the next steps of its errors."""
     click.get_current_context().meta[_META] = asdict(options)
     return options

@@ -76,15 +76,15 @@ class Merger:
         return self._section(Project, base, overlay)
 
     def unknown_items(self, base: MappingNode, overlay: MappingNode) -> Iterator[tuple[Location, str, str]]:
-        """Find changes of an overlay to services and dependencies that the base does not have.
+        """Find overrides of services and dependencies that the base does not have.
 
         Returns:
             (place, message, hint) of each.
         """
         for key, (noun, nested, own_keys) in _WHOLE.items():
             known = [item.name for item in self._items(nested, base.get(key)) or () if item.name is not None]
-            changes = self._items(nested, overlay.get(key)) if known else None
-            for name, location, item in changes or ():
+            overrides = self._items(nested, overlay.get(key)) if known else None
+            for name, location, item in overrides or ():
                 is_new = (
                     any(item.get(own) is not None for own in own_keys)
                     if isinstance(item, MappingNode)
@@ -132,46 +132,55 @@ class Merger:
         return _without_nulls(overlay)
 
     def _list(self, nested: Nested, base: Node | None, overlay: Node) -> Node:
-        """A list of named things with the changes of an overlay; an empty one replaces it."""
-        changes = self._items(nested, overlay)
+        """A list of named things with the overrides of an overlay; an empty one replaces it."""
+        overrides = self._items(nested, overlay)
         listed = None if base is None else _form(nested.section).listed(base)
-        if changes is None or isinstance(listed, ScalarNode) or overlay == SequenceNode((), overlay.location):
+        if (
+            overrides is None
+            or isinstance(listed, ScalarNode)
+            or overlay == SequenceNode((), overlay.location)
+        ):
             return overlay
         if isinstance(listed, MappingNode):
             return listed
         items = self._items(nested, listed) or []
-        named = {change.name: is_null(change.node) for change in changes if change.name is not None}
-        merged = [self._changed(nested, item, changes) for item in items if not named.get(item.name or "")]
+        named = {override.name: is_null(override.node) for override in overrides if override.name is not None}
+        merged = [
+            self._overridden(nested, item, overrides) for item in items if not named.get(item.name or "")
+        ]
         names = {item.name for item in items if item.name is not None}
         new = [
-            change.node for change in changes if change.name not in names and not named.get(change.name or "")
+            override.node
+            for override in overrides
+            if override.name not in names and not named.get(override.name or "")
         ]
         return SequenceNode((*merged, *map(_without_nulls, new)), (listed or overlay).location)
 
-    def _changed(self, nested: Nested, item: _Item, changes: list[_Item]) -> Node:
-        """An item of a list with the changes of its name, which it keeps."""
+    def _overridden(self, nested: Nested, item: _Item, overrides: list[_Item]) -> Node:
+        """An item of a list with the overrides of its name, which it keeps."""
         node, key = item.node, _item_key(nested.section) or ""
-        for change in changes:
-            if change.name is None or change.name != item.name:
+        for override in overrides:
+            if override.name is None or override.name != item.name:
                 continue
             if nested.section is Dependency:
-                node = self._changed_dependency(node, change.node)
+                node = self._overridden_dependency(node, override.node)
                 continue
-            old, new = long_form(nested, node), long_form(nested, change.node)
+            old, new = long_form(nested, node), long_form(nested, override.node)
             if isinstance(old, MappingNode) and isinstance(new, MappingNode):
                 node = self._section(nested.section, old, new.replace({key: None}))
             else:
-                node = change.node
+                node = override.node
         return node
 
-    def _changed_dependency(self, item: Node, change: Node) -> Node:
-        """A dependency with a change; what neither has comes from the preset, for the image that it then has."""
-        short = [known_dependency(node, self.variables) for node in (item, change)]
+    def _overridden_dependency(self, item: Node, override: Node) -> Node:
+        """A dependency with an override; what neither has comes from the preset, for the image that it then has."""
+        short = [known_dependency(node, self.variables) for node in (item, override)]
         old, new = (
-            node if known is None else known.given for known, node in zip(short, (item, change), strict=True)
+            node if known is None else known.given
+            for known, node in zip(short, (item, override), strict=True)
         )
         if not isinstance(old, MappingNode) or not isinstance(new, MappingNode):
-            return change
+            return override
         new = new.replace({"name": None})
         merged = self._section(Dependency, old, new)
         preset = next((known for known in reversed(short) if known is not None and known.preset), None)
@@ -261,7 +270,7 @@ def _without_replaced(section: type[Section], base: MappingNode, overlay: Mappin
 def _by_key(
     base: MappingNode, overlay: MappingNode, merged: Callable[[str, Node | None, Node], Node]
 ) -> MappingNode:
-    """A mapping with the changes of another; null removes."""
+    """A mapping with the overrides of another; null removes."""
     entries = dict(base.entries)
     for name, entry in overlay.entries.items():
         if is_null(entry.value):
@@ -274,13 +283,13 @@ def _by_key(
 
 def _merged_hosts(base: Node, overlay: Node) -> Node:
     """Lines of `extra_hosts`: those of the base for other hosts, then those of the overlay."""
-    changes = _hosts(overlay)
+    overrides = _hosts(overlay)
     items = _hosts(base)
-    if not changes or items is None:
+    if not overrides or items is None:
         return _without_nulls(overlay)
-    names = {name for name, _ in changes}
+    names = {name for name, _ in overrides}
     kept = [line for name, lines in items for line in lines if name not in names]
-    return SequenceNode((*kept, *(line for _, lines in changes for line in lines)), base.location)
+    return SequenceNode((*kept, *(line for _, lines in overrides for line in lines)), base.location)
 
 
 def _hosts(node: Node) -> list[tuple[str, tuple[Node, ...]]] | None:

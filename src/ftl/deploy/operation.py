@@ -211,7 +211,7 @@ async def _under_way(lock: DeployLock) -> str | None:
         if holder.goes_on
         else "this plan assumes that the other command stops now, and treats what it has started as leftovers"
     )
-    return f"the project {holder.changes}; {assumed}"
+    return f"the project {holder.state}; {assumed}"
 
 
 # --- under the lock ---------------------------------------------------------------------------------
@@ -244,7 +244,7 @@ async def _apply_under_lock(
             emit=emit,
             clients=clients,
             proof=proof_of(plan),
-            change=f"the {operation.verb} of {operation.by}",
+            operation=f"the {operation.verb} of {operation.by}",
         )
         async with _audited(plan, operation, context), cancelled_if_lost(heartbeat):
             await bring_records(fleet, observed)

@@ -37,7 +37,7 @@ class Purpose:
 
     @property
     def same_release(self) -> bool:
-        """Whether containers of the live release are changed, and no release is made."""
+        """Whether containers of the live release are adjusted, and no release is made."""
         return False
 
     @property
@@ -140,8 +140,8 @@ class RestoredRelease(Purpose):
 
 
 @dataclass(frozen=True, slots=True)
-class LiveChange(Purpose):
-    """Purpose of a plan: change containers of the live release, and make no new one.
+class AdjustedRelease(Purpose):
+    """Purpose of a plan: adjust containers of the live release, and make no new one.
 
     The routes stay, and so do dependencies that the request does not name. Hooks do not run.
 

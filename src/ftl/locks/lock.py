@@ -58,7 +58,7 @@ class Holder:
     goes_on: bool = False
 
     @property
-    def changes(self) -> str:
+    def state(self) -> str:
         """Words that say so, after the name of the project."""
         return f"is still being changed by {self.name}" if self.goes_on else f"has been locked by {self.name}"
 
@@ -177,7 +177,7 @@ class ServerLock(ABC):
                 raise self._failure(answer)
             if loop.time() >= deadline:
                 raise LockTaken(
-                    f"{self.subject} on {self.machine.name} {other.changes}",
+                    f"{self.subject} on {self.machine.name} {other.state}",
                     holder=other.name,
                     hint=self.hint,
                 )

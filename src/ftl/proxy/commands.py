@@ -21,18 +21,18 @@ STALE = 75
 """Exit status of `reload` if the configuration was changed meanwhile (EX_TEMPFAIL)."""
 
 
-def reload(change: str, base: str, project: str, *, running: bool = True) -> list[str]:
-    """Load the uploaded configuration `next/CHANGE`, and store it if Caddy accepts it.
+def reload(folder: str, base: str, project: str, *, running: bool = True) -> list[str]:
+    """Load the uploaded configuration `next/FOLDER`, and store it if Caddy accepts it.
 
     Args:
-        change: Name of the uploaded folder; it is removed in any case. Without a `site.json` in it the project's site
+        folder: Name of the uploaded one; it is removed in any case. Without a `site.json` in it the project's site
             is removed.
         base: Digest of the configuration that the change was made from; if it is another by now, nothing happens.
         project: The site's project.
         running: Whether there is a Caddy to load it; else it is only stored.
     """
     script, admin = program(__package__, "scripts/reload.sh"), ADMIN if running else ""
-    return shell(script, "ftl", change, base, project, admin)
+    return shell(script, "ftl", folder, base, project, admin)
 
 
 def switch(live: Mapping[str, str]) -> list[str]:

@@ -140,7 +140,7 @@ class ProxyControl:
             await self._upload_certificate(certificate)
         if site.acme_root is not None:
             await self._upload({ca_root_file(site.acme_root): site.acme_root.encode()})
-        return await self._change(site.project, site)
+        return await self._replace_site(site.project, site)
 
     async def switch(self, project: str, live: Mapping[str, str]) -> None:
         """Send new requests for these services to other releases, in one command inside the proxy.
@@ -170,7 +170,7 @@ class ProxyControl:
             return
         known = {service for owner, service in state.live if owner == project}
         if services is None:
-            await self._change(project, None)
+            await self._replace_site(project, None)
             for network in networks_of(project):
                 if network in state.networks:
                     await self.disconnect(network)
@@ -231,7 +231,7 @@ class ProxyControl:
 
     # --- changing the configuration ---------------------------------------------------------------
 
-    async def _change(self, project: str, after: Site | None) -> bool:
+    async def _replace_site(self, project: str, after: Site | None) -> bool:
         """Replace one project's site (None removes it), also while other deploys change theirs."""
         for _ in range(_ATTEMPTS):
             state = await self._state(stopped=after is None)
@@ -276,12 +276,12 @@ class ProxyControl:
 
     async def _load(self, config: bytes, state: ProxyState, project: str, site: Site | None) -> bool:
         """Upload and load a configuration; False if the current one is no longer that of `state`."""
-        change = secrets.token_hex(8)
-        files = {f"ftl/next/{change}/caddy.json": config}
+        folder = secrets.token_hex(8)
+        files = {f"ftl/next/{folder}/caddy.json": config}
         if site is not None:
-            files[f"ftl/next/{change}/site.json"] = site.to_json().encode()
+            files[f"ftl/next/{folder}/site.json"] = site.to_json().encode()
         await self._engine.put_archive(self._names.container, "/config", tar_archive(files))
-        argv = commands.reload(change, state.config, project, running=state.running)
+        argv = commands.reload(folder, state.config, project, running=state.running)
         done = await self._execute(state, project, argv, seconds=90.0)
         if done.exit_code == commands.STALE:
             return False

@@ -160,24 +160,24 @@ class Site:
 
     def before_switch(self) -> Site:
         """The site as it applies until the switch."""
-        change = self.transition
-        if change is None:
+        transition = self.transition
+        if transition is None:
             return self
         return replace(
             self,
-            routes=change.routes,
-            redirects=change.redirects,
-            internal=change.internal,
-            h2c=change.h2c,
+            routes=transition.routes,
+            redirects=transition.redirects,
+            internal=transition.internal,
+            h2c=transition.h2c,
             transition=None,
         )
 
     def by_live_files(self, live: Mapping[tuple[str, str], str]) -> Site:
         """The site as it applies now, by the live files: (project, service) -> alias."""
-        change = self.transition
-        if change is None:
+        transition = self.transition
+        if transition is None:
             return self
-        switched = live.get((self.project, change.service)) == change.after[change.service]
+        switched = live.get((self.project, transition.service)) == transition.after[transition.service]
         return replace(self, transition=None) if switched else self.before_switch()
 
     def to_json(self) -> str:

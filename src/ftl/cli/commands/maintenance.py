@@ -54,10 +54,10 @@ def _run(call: OperationCall, stopped: Maintenance | None) -> None:
     on = stopped is not None
 
     async def work(request: OperationRequest, machines: Sequence[Machine], emit: Emit) -> OperationResult:
-        from ftl.operations.changes.live import change_live
+        from ftl.operations.changes.live import adjust_live
         from ftl.operations.changes.maintenance import plan_maintenance
 
-        return await change_live(plan_maintenance(stopped), request, machines, emit=emit)
+        return await adjust_live(plan_maintenance(stopped), request, machines, emit=emit)
 
     def fields(applied: OperationResult) -> Fields:
         if call.dry_run:

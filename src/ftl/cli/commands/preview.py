@@ -10,7 +10,7 @@ import click
 from ftl.cli.commands.deploy import make_release
 from ftl.cli.environments import PREVIEW_PREFIX, readable_environments
 from ftl.cli.next_step import complete_for
-from ftl.cli.options import change_options, seconds
+from ftl.cli.options import replace_options, seconds
 from ftl.cli.output import Fields, put, put_table
 from ftl.cli.project import load_project, load_target, project_option
 from ftl.cli.running.command_line import given_command
@@ -263,7 +263,7 @@ def _of_preview(options: Options, name: str) -> Options:
         UsageError: They name another environment.
     """
     _refuse_environment(options)
-    changed = change_options(replace(options, env=f"{PREVIEW_PREFIX}{name}"))
+    changed = replace_options(replace(options, env=f"{PREVIEW_PREFIX}{name}"))
     complete_for(changed)
     return changed
 

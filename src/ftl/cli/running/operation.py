@@ -133,10 +133,10 @@ class OperationCall(NamedTuple):
         async def work(request: OperationRequest, machines: Sequence[Machine], emit: Emit) -> OperationResult:
             from dataclasses import replace
 
-            from ftl.operations.changes.live import change_live
+            from ftl.operations.changes.live import adjust_live
 
             names = tuple(service.partition("=")[0] for service in services)
-            return await change_live(make, replace(request, services=names), machines, emit=emit)
+            return await adjust_live(make, replace(request, services=names), machines, emit=emit)
 
         def fields(applied: OperationResult) -> Fields:
             if self.dry_run:

@@ -159,7 +159,7 @@ class DeployContext:
         stopped: IDs of the containers that this run has stopped before others started.
         healthy: ID -> what was found when a container became healthy.
         switch: Whether requests go to the release.
-        change: What it is, for others who wait for it: "the rollback of ann@laptop".
+        operation: What it is, for others who wait for it: "the rollback of ann@laptop".
         proof: What tells a server that the plan was decided.
         replacing: Server -> its script that replaces containers; None where it has no docker command.
         freed: Space that the images of old releases had.
@@ -185,7 +185,7 @@ class DeployContext:
     stopped: set[str] = field(default_factory=set)
     healthy: dict[str, Healthy] = field(default_factory=dict)
     switch: SwitchState = field(default_factory=SwitchState)
-    change: str = "a deploy"
+    operation: str = "a deploy"
     proof: Proof = Proof()
     replacing: dict[str, asyncio.Task[ReplacementScript | None]] = field(default_factory=dict)
     freed: Freed = field(default_factory=Freed)

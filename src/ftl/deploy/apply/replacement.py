@@ -56,7 +56,7 @@ async def _script(context: DeployContext) -> ReplacementScript | None:
         # In a cluster what is decided may be on other servers alone.
         lock = DeployLock(context.machine, context.project.name, context.info.id)
         script_lock = (
-            NO_LOCK if context.observed.is_cluster else lock.for_script(f"takes back {context.change}")
+            NO_LOCK if context.observed.is_cluster else lock.for_script(f"takes back {context.operation}")
         )
         opening = ReplacementScript.open(context.machine, script_lock, context.proof)
         running = context.replacing[context.server] = asyncio.create_task(opening)

@@ -132,8 +132,8 @@ class ContainerCalls(NetworkCalls):
     async def set_restart_policy(self, container: str, policy: str) -> None:
         """Change a container's restart policy; a running container is not restarted."""
         path = f"containers/{checked(container)}/update"
-        change = {"RestartPolicy": body.restart_policy(policy)}
-        await self._client.send(f"set the restart policy of {container}", "POST", path, body=change)
+        settings = {"RestartPolicy": body.restart_policy(policy)}
+        await self._client.send(f"set the restart policy of {container}", "POST", path, body=settings)
 
     async def wait(self, container: str) -> int:
         """Wait until a container is not running, and return its exit status. Not bounded."""

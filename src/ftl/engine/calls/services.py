@@ -142,11 +142,11 @@ class ServiceCalls:
         Tasks that stay are not touched: what they are made of does not change.
         """
 
-        def change(spec: Json) -> JsonObject:
+        def edit(spec: Json) -> JsonObject:
             return scaled(spec, replicas, labels)
 
         what = f"the service {service}"
-        await update_spec(self._client, _path(service), change, what=what, verb="scale")
+        await update_spec(self._client, _path(service), edit, what=what, verb="scale")
 
     async def remove_service(self, service: str) -> None:
         """Remove a Swarm service, which stops its tasks; a missing one is no error."""

@@ -21,7 +21,7 @@ _PAUSE = 0.2
 
 
 async def update_spec(
-    client: Client, path: str, change: Callable[[Json], Mapping[str, object]], *, what: str, verb: str
+    client: Client, path: str, edit: Callable[[Json], Mapping[str, object]], *, what: str, verb: str
 ) -> None:
     """Change the spec of a service or node; once more where another change came between.
 
@@ -32,7 +32,7 @@ async def update_spec(
     """
     for attempt in range(_ATTEMPTS):
         record = as_object(await client.get_json(f"inspect {what}", path))
-        spec = change(as_object(record.get("Spec")))
+        spec = edit(as_object(record.get("Spec")))
         version = as_int(as_object(record.get("Version")).get("Index"))
         try:
             await client.send(

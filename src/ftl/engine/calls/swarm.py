@@ -178,7 +178,7 @@ class Swarm:
     ) -> None:
         """Change a node's role, availability or labels; None removes a label."""
 
-        def changed(spec: Json) -> Json:
+        def edited(spec: Json) -> Json:
             kept = {**as_str_map(spec.get("Labels")), **(labels or {})}
             return {
                 **spec,
@@ -188,7 +188,7 @@ class Swarm:
             }
 
         path = f"nodes/{checked(node)}"
-        await update_spec(self._client, path, changed, what=f"the node {node}", verb="change")
+        await update_spec(self._client, path, edited, what=f"the node {node}", verb="change")
 
     async def remove_node(self, node: str) -> None:
         """Remove a node from the list; one that is up believes that it is a member until it leaves."""

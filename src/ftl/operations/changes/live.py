@@ -1,7 +1,7 @@
-"""Changes of the live release: their run, and their planner.
+"""Adjustments of the live release: their run, and their planner.
 
-A change is a deploy of the live release's own project, as its record has it: the planner compares it with what runs,
-and no new release is made.
+One is a deploy of the live release's own project, as its record has it: the planner compares it with what runs, and no
+new release is made.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ftl.deploy.plan.desired.sources import PinnedImage
 from ftl.deploy.plan.pins import configured_reference
 from ftl.deploy.plan.planner import PlanInputs
 from ftl.deploy.plan.records.recorded import live_project, on_servers, recorded_images
-from ftl.deploy.request import LiveChange, PlanRequest
+from ftl.deploy.request import AdjustedRelease, PlanRequest
 from ftl.engine import labels
 from ftl.errors import UsageError
 
@@ -33,14 +33,14 @@ if TYPE_CHECKING:
     from ftl.ssh.machine import Machine
 
 
-async def change_live(
+async def adjust_live(
     make: Callable[[OperationRequest, Author, Observed], Plan],
     request: OperationRequest,
     machines: Sequence[Machine],
     *,
     emit: Emit,
 ) -> OperationResult:
-    """Run a change of the live release; `make` is pure.
+    """Adjust the live release; `make` is pure.
 
     Raises:
         UsageError: Nothing is deployed, or a service is unknown.
@@ -89,7 +89,7 @@ def plan_live(
     dependencies: tuple[str, ...] = (),
     restart: bool = False,
 ) -> Plan:
-    """Plan a change of the containers of the live release. Pure.
+    """Plan an adjustment of the live release's containers. Pure.
 
     Names of the request are those of services. The project is the live release's as it shall be, with all services: the
     proxy has routes of each. Dependencies are started if they are stopped; others are left alone. With these alone, and
@@ -106,7 +106,7 @@ def plan_live(
     deploy = PlanRequest(
         project,
         (*services, *dependencies),
-        LiveChange(restart=restart),
+        AdjustedRelease(restart=restart),
     )
     return request.backend.plan(deploy, PlanInputs(by, _images(observed, project, record)), observed)
 

@@ -263,7 +263,7 @@ async def _changing(session: Session, observed: Observed) -> str | None:
     if not observed.audit or observed.audit[-1].outcome != "started":
         return None
     holder = await DeployLock(session.machine, observed.project, session.info.id).known_holder()
-    return holder.changes if holder is not None else None
+    return holder.state if holder is not None else None
 
 
 def _by_address(observed: Observed) -> bool:

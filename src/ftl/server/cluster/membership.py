@@ -117,8 +117,8 @@ async def remove_node(swarm: Swarm, node: str, *, is_manager: bool) -> None:
     await after_consensus(remove)
 
 
-async def after_consensus(change: Callable[[], Awaitable[None]]) -> None:
-    """Make a change that the Swarm refuses for a moment: until all managers know of one before.
+async def after_consensus(call: Callable[[], Awaitable[None]]) -> None:
+    """Make a call that the Swarm refuses for a moment: until all managers know of one before.
 
     Raises:
         EngineError: It was refused for half a minute.
@@ -127,7 +127,7 @@ async def after_consensus(change: Callable[[], Awaitable[None]]) -> None:
     deadline = loop.time() + _CONSENSUS_SECONDS
     while True:
         try:
-            await change()
+            await call()
         except EngineError:
             if loop.time() > deadline:
                 raise

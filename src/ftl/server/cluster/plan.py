@@ -83,7 +83,7 @@ def plan(
         joining = joining[1:]
         begin = (BeginCluster(first.name, first.address, pool_for(members)),)
     joins = [JoinCluster(each.name, each.address, each.name in managers) for each in joining]
-    promotions = _role_changes(at, managers, "manager")
+    promotions = _role_steps(at, managers, "manager")
     is_tried = has_network and nodes and not joining and all(node.id not in untried for node in at.values())
     stages = (
         ClusterStage("leave", tuple((LeaveOldCluster(name),) for name in former)),
@@ -91,7 +91,7 @@ def plan(
         ClusterStage("join", tuple((step,) for step in joins)),
         ClusterStage("nodes", ((*promotions, *_labels(project, members, at, lacking)),)),
         ClusterStage("network", (() if is_tried else (TryNetwork(first.name, has_network),),)),
-        ClusterStage("remove", ((*lost, *leaving, *_role_changes(at, managers, "worker")),)),
+        ClusterStage("remove", ((*lost, *leaving, *_role_steps(at, managers, "worker")),)),
     )
     return compact(stages)
 
@@ -195,7 +195,7 @@ def _managers(
     return frozenset(list(candidates)[: max(number, 1)])
 
 
-def _role_changes(at: Mapping[str, SwarmNode], managers: frozenset[str], role: str) -> Iterator[ClusterStep]:
+def _role_steps(at: Mapping[str, SwarmNode], managers: frozenset[str], role: str) -> Iterator[ClusterStep]:
     for server, node in at.items():
         if node.role != role and (server in managers) == (role == "manager"):
             yield ChangeRole(server, role)
@@ -210,14 +210,14 @@ def _labels(
     """
     for member in members:
         node = at.get(member.name)
-        changes = _label_changes(
+        updates = _label_updates(
             project, member, node.labels if node is not None else {}, admits=member.name not in lacking
         )
-        if changes:
-            yield LabelNode(member.name, changes, member.roles)
+        if updates:
+            yield LabelNode(member.name, updates, member.roles)
 
 
-def _label_changes(
+def _label_updates(
     project: str, member: Member, current: Mapping[str, str], *, admits: bool
 ) -> dict[str, str | None]:
     desired = {labels.node_host(project): member.name}
@@ -225,10 +225,10 @@ def _label_changes(
     admitted = labels.node_role(project, labels.ANY_ROLE)
     if admits or admitted in current:
         desired[admitted] = "true"
-    changes: dict[str, str | None] = {
+    updates: dict[str, str | None] = {
         name: value for name, value in desired.items() if current.get(name) != value
     }
-    return changes | {name: None for name in _own_labels(project, current) if name not in desired}
+    return updates | {name: None for name in _own_labels(project, current) if name not in desired}
 
 
 def _own_labels(project: str, current: Mapping[str, str]) -> Iterator[str]:

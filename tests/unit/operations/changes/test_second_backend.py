@@ -158,8 +158,8 @@ def _rollback(request: OperationRequest, by: Author, observed: Observed) -> Plan
     ("plan", "submitted"),
     [
         (_rollback, "RestoredRelease: web x1 of content-r1"),
-        (plan_restart, "LiveChange: web x1 of content-r2"),
-        (plan_scale({"web": 3}), "LiveChange: web x3 of content-r2"),
+        (plan_restart, "AdjustedRelease: web x1 of content-r2"),
+        (plan_scale({"web": 3}), "AdjustedRelease: web x3 of content-r2"),
         (plan_stop, "stop shop-web-r2"),
         (plan_maintenance(Maintenance()), "set routes of shop.example.com (in maintenance)"),
     ],

@@ -20,7 +20,7 @@ from ftl.deploy.plan.steps.containers import (
     StopOld,
 )
 from ftl.deploy.plan.steps.swarm_services import CreateSwarmService
-from ftl.deploy.request import Author, LiveChange, PlanRequest
+from ftl.deploy.request import AdjustedRelease, Author, PlanRequest
 from ftl.proxy.names import overlay_network
 from tests.unit.deploy.cluster import cluster, dependency_on, observed, tasks_of, where
 from tests.unit.deploy.world import actions, container, images, plan, service
@@ -103,7 +103,7 @@ def test_a_change_of_the_live_release_moves_nothing_by_itself(tmp_path: Path) ->
     asked = cluster(service(replicas=2, on=("a",)))
     seen = observed(asked, *tasks_of(asked, "r1"), live="r1")
     for restart, expected in ((False, "unchanged"), (True, "replaced")):
-        request = PlanRequest(asked, (), LiveChange(restart=restart))
+        request = PlanRequest(asked, (), AdjustedRelease(restart=restart))
         found = make_plan(request, PlanInputs(Author("me@here"), images(asked)), seen)
         assert actions(found) == {"web": expected}
 
