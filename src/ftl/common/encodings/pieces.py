@@ -9,14 +9,13 @@ looked up in a set: almost every line is passed over by this alone.
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
 from string import ascii_letters, digits
 from typing import TYPE_CHECKING
 
 from ftl.common.encodings.forms import BETWEEN, SHORTEST, base64_cores
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
 BASE64_PIECE = 6
 """Characters from which on a piece of base64 is found.
@@ -29,6 +28,12 @@ CERTAIN = 16
 
 HEX_PIECE = 8
 """Digits from which on a piece in hexadecimal is found: four bytes."""
+
+APART_SHORTEST = 8
+"""Bytes from which on a value is found in hexadecimal with something between the bytes.
+
+A table of two-digit numbers has the bytes of a shorter one soon: those of `1234` are 31 32 33 34.
+"""
 
 LONGEST = 64 * 1024
 """Bytes of a value of which pieces are found, for the sake of memory."""
@@ -46,18 +51,27 @@ _DUMP_LINE = re.compile(rf"\s*(?:[0-9A-Fa-f]{{6,8}}:?\s+)?(?:0x|\\\\*x)?({_DUMP.
 
 
 class Pieces:
-    """Finds pieces of the encodings of values."""
+    """Finds pieces of the encodings of values, in time that is linear in the length of a line."""
 
     def __init__(self, values: Iterable[str], mask: str) -> None:
         self._mask = mask
         texts = [text for value in values if len(text := value.strip()) >= SHORTEST]
         contents = [text.encode(errors="surrogateescape")[:LONGEST] for text in texts]
-        self._base64 = [core for content in contents for core in base64_cores(content)]
-        self._hex = [content.hex() for content in contents]
-        self._hex_parts = {part for run in self._hex for part in _parts(run, HEX_PIECE, 2)}
-        self._ends = {part for core in self._base64 for part in _parts(core, BASE64_PIECE)}
-        for run in self._hex:
-            self._ends.update(_parts(run, BASE64_PIECE, 2), _parts(run.upper(), BASE64_PIECE, 2))
+        cores = {core for content in contents for core in base64_cores(content)}
+        self._heads = {core[:size] for core in cores for size in range(BASE64_PIECE, CERTAIN)}
+        self._tails = {core[-size:] for core in cores for size in range(BASE64_PIECE, CERTAIN)}
+        self._hex_parts: set[str] = set()
+        self._apart_parts: set[str] = set()
+        self._ends: dict[str, bool] = {}  # parts of words; true: of base64
+        for content in contents:
+            run = content.hex()
+            self._hex_parts.update(_parts(run, HEX_PIECE, 2))
+            if len(content) >= APART_SHORTEST:
+                self._apart_parts.update(_parts(run, HEX_PIECE, 2))
+            for digits_of_case in (run, run.upper()):
+                self._ends.update(dict.fromkeys(_parts(digits_of_case, BASE64_PIECE, 2), False))
+        for core in cores:
+            self._ends.update(dict.fromkeys(_parts(core, BASE64_PIECE), True))
 
     def masked(self, text: str) -> str:
         """The text with the mask in place of each piece."""
@@ -83,7 +97,7 @@ class Pieces:
     def _is_dump(self, line: str) -> bool:
         """Whether a line begins with bytes in hexadecimal, as many do that begin with a number, and has a piece."""
         found = _DUMP_LINE.match(line)
-        return found is not None and not self._hex_parts.isdisjoint(
+        return found is not None and not self._parts_of(found[1]).isdisjoint(
             _parts(_digits_of(found[1]), HEX_PIECE, 2)
         )
 
@@ -91,26 +105,49 @@ class Pieces:
         """A word without the pieces of base64 at its ends."""
         if word[:BASE64_PIECE] not in self._ends and word[-BASE64_PIECE:] not in self._ends:
             return word
-        start = max(_at_start(word, core) for core in self._base64)
+        start = self._at_start(word)
         rest = word[start:]
-        end = max(_at_end(rest, core) for core in self._base64)
+        end = self._at_end(rest)
         middle = rest[: len(rest) - end]
         return f"{self._mask if start else ''}{middle}{self._mask if end else ''}"
+
+    def _at_start(self, word: str) -> int:
+        """Length of the piece with which a word begins: the whole word, or up to the end of a value."""
+        size = BASE64_PIECE - 1
+        while size < len(word) and self._ends.get(word[size - BASE64_PIECE + 1 : size + 1]):
+            size += 1
+        if size >= min(len(word), CERTAIN):
+            return size if size >= BASE64_PIECE else 0
+        return next((each for each in range(size, BASE64_PIECE - 1, -1) if word[:each] in self._tails), 0)
+
+    def _at_end(self, word: str) -> int:
+        """Length of the piece with which a word ends, from the beginning of a value on."""
+        start = len(word) - BASE64_PIECE + 1
+        while start > 0 and self._ends.get(word[start - 1 : start - 1 + BASE64_PIECE]):
+            start -= 1
+        size = len(word) - start
+        if size >= CERTAIN:
+            return size
+        return next((each for each in range(size, BASE64_PIECE - 1, -1) if word[-each:] in self._heads), 0)
 
     def _masked_dump(self, dump: str) -> str:
         """Bytes in hexadecimal, and the text between them, without pieces of values."""
         run, places = _digits_of(dump), [found.start() for found in _BYTE.finditer(dump)]
+        parts = self._parts_of(dump)
         shown: list[str] = []
-        at = done = 0
-        while at < len(run):
-            if run[at : at + HEX_PIECE] not in self._hex_parts:
-                at += 2
+        done = end = 0  # offset in the text, and the byte behind the piece
+        for at in range(len(places) - HEX_PIECE // 2 + 1):
+            if run[2 * at : 2 * at + HEX_PIECE] not in parts:
                 continue
-            length = max(_common(run, at, text) for text in self._hex) // 2 * 2
-            shown += [dump[done : places[at // 2]], self._mask]
-            at += length
-            done = places[at // 2 - 1] + 2
+            if at > end or not shown:
+                shown += [dump[done : places[at]], self._mask]
+            end = at + HEX_PIECE // 2
+            done = places[end - 1] + 2
         return "".join((*shown, dump[done:]))
+
+    def _parts_of(self, dump: str) -> set[str]:
+        """Parts of the values that are found in a dump of this kind."""
+        return self._hex_parts if dump.isalnum() else self._apart_parts
 
 
 def _parts(text: str, size: int, step: int = 1) -> list[str]:
@@ -121,31 +158,3 @@ def _parts(text: str, size: int, step: int = 1) -> list[str]:
 def _digits_of(dump: str) -> str:
     """The digits of a dump, in lower case."""
     return "".join(_BYTE.findall(dump)).lower()
-
-
-def _at_start(word: str, core: str) -> int:
-    """Length of the piece of `core` with which a word begins: the whole word, or up to the end of `core`."""
-    most = _common(word, 0, core)
-    if most == len(word) or most >= CERTAIN:
-        return most if most >= BASE64_PIECE else 0
-    return next((size for size in range(most, BASE64_PIECE - 1, -1) if core.endswith(word[:size])), 0)
-
-
-def _at_end(word: str, core: str) -> int:
-    """Length of the piece of `core` with which a word ends, from the beginning of `core` on."""
-    most = _longest(min(len(word), len(core)), lambda size: word[len(word) - size :] in core)
-    if most >= CERTAIN:
-        return most
-    return next(
-        (size for size in range(most, BASE64_PIECE - 1, -1) if core.startswith(word[len(word) - size :])), 0
-    )
-
-
-def _common(text: str, at: int, core: str) -> int:
-    """Length of the longest part of a text, from `at` on, that is anywhere in `core`."""
-    return _longest(min(len(text) - at, len(core)), lambda size: text[at : at + size] in core)
-
-
-def _longest(most: int, fits: Callable[[int], bool]) -> int:
-    """The largest size up to `most` that fits, where each smaller one fits as well."""
-    return bisect_left(range(1, most + 1), True, key=lambda size: not fits(size))

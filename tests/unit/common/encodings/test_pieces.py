@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import random
 import textwrap
+import time
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -159,3 +161,38 @@ def test_a_large_value_is_known_at_once() -> None:
     redact.redact([large])
     lines = base64.encodebytes(large.encode()).decode().strip().split("\n")
     assert {redact.redacted(line) for line in lines[:-1]} == {redact.MASK}
+
+
+def test_a_table_of_numbers_is_not_taken_for_a_short_value() -> None:
+    """Two digits each are the bytes of `1234`; a value of eight bytes is found so."""
+    redact.forget()
+    redact.redact(["1234", "2345678"])
+    for table in (
+        "31 32 33 34 35 36 37 38",
+        "30:31:32:33:34",
+        "3132 3334 3536 3738",
+        "11 31, 0x32, 0x33, 0x34",
+    ):
+        assert redact.redacted(table) == table
+    assert redact.redacted(f"pin {b'1234'.hex()}") == f"pin {redact.MASK}"
+    redact.redact(["s3cr3t-8"])
+    assert redact.redacted(b"s3cr3t-8".hex(" ")) == redact.MASK
+
+
+def test_pieces_in_a_dump_are_one_mask_with_what_is_between_them() -> None:
+    """Also where two values follow each other; what is before and behind them stays."""
+    redact.forget()
+    redact.redact(["first-one", "2nd-value"])
+    dump = b"ab" + b"first-one" + b"2nd-value" + b"yz"
+    assert redact.redacted(dump.hex(" ")) == f"61 62 {redact.MASK} 79 7a"
+
+
+def test_a_large_value_in_hexadecimal_is_masked_in_linear_time() -> None:
+    """60 kB as `xxd -p` prints them took two seconds; a search in all of the value for each line would again."""
+    large = base64.b64encode(random.Random(1).randbytes(45_000)).decode()
+    redact.redact([large])
+    redact.redacted("")
+    lines = textwrap.wrap(large.encode().hex(), 60)
+    began = time.process_time()
+    assert {redact.redacted(line) for line in lines} == {redact.MASK}
+    assert time.process_time() - began < 0.8
