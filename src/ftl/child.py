@@ -218,7 +218,7 @@ async def lines_of(
     *,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
-    pass_fds: Sequence[int] = (),
+    stdin: int = DEVNULL,
 ) -> AsyncIterator[tuple[AsyncIterator[str], Process]]:
     """Run a child; yields its lines (stdout and stderr, merged in order) and the process.
 
@@ -226,7 +226,7 @@ async def lines_of(
 
     When the block is left while it still runs, it is interrupted, then terminated, then killed, together with its
     children. The same happens when FTL itself is killed: a guard process, which outlives FTL, does that. For the
-    arguments see `complete`; `pass_fds` are further open files that it has, under the same numbers.
+    arguments see `complete`; `stdin` is an open file.
 
     Raises:
         OSError: It cannot be started.
@@ -234,12 +234,11 @@ async def lines_of(
     transport, streams = await spawn(
         ProcessStreams,
         argv,
-        stdin=DEVNULL,
+        stdin=stdin,
         stderr=STDOUT,
         env=env,
         cwd=cwd,
         session=True,
-        pass_fds=pass_fds,
     )
     process = Process(transport, streams, asyncio.get_running_loop())
     guard: Process | None = None

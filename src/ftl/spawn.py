@@ -54,9 +54,8 @@ async def spawn(
     cwd: Path | None = None,
     session: bool = False,
     group: int | None = None,
-    pass_fds: Sequence[int] = (),
 ) -> tuple[asyncio.SubprocessTransport, P]:
-    """Start a child, and end it again if a cancellation comes meanwhile.
+    """Start a child, and end it again if a cancellation comes meanwhile. It has no open file but the three given.
 
     asyncio's own calls, cancelled at that moment, wait until the child's pipes are closed (Python 3.11): for ever where
     the child has left them to a process of its own, as ssh leaves them to the program of a `Match exec`.
@@ -71,7 +70,6 @@ async def spawn(
         cwd: Its working folder; None: FTL's.
         session: Whether it leads a separate session.
         group: The process group that it joins.
-        pass_fds: Further open files that it has, under the same numbers.
 
     Raises:
         OSError: It cannot be started.
@@ -89,7 +87,6 @@ async def spawn(
             cwd=cwd,
             start_new_session=session,
             process_group=group,
-            pass_fds=pass_fds,
         )
         _watch(new[0])
         started.append(new)

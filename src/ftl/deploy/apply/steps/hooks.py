@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from asyncio.subprocess import DEVNULL
 from collections import deque
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -144,10 +145,10 @@ async def _run_local(context: DeployContext, step: RunHook) -> None:
     async with dependency_tunnels(context.machine, context.engine, project) as ports:
         env = {**variables, **_environment(context, step, ports)}
         try:
-            with _arguments(step.command) as (argv, files):
+            with _arguments(step.command) as (argv, stdin):
                 async with (
                     asyncio.timeout(step.timeout),
-                    lines_of(argv, env=env, cwd=context.root, pass_fds=files) as (output, process),
+                    lines_of(argv, env=env, cwd=context.root, stdin=stdin) as (output, process),
                 ):
                     async for line in output:
                         lines.append(line)
@@ -166,19 +167,20 @@ async def _run_local(context: DeployContext, step: RunHook) -> None:
 
 
 @contextmanager
-def _arguments(command: str | Sequence[str]) -> Iterator[tuple[Sequence[str], Sequence[int]]]:
-    """The arguments of a local hook's process, and the open files that it needs.
+def _arguments(command: str | Sequence[str]) -> Iterator[tuple[Sequence[str], int]]:
+    """The arguments of a local hook's process, and its input.
 
     A shell reads its script from a file without a name, not from an argument: ftl.yaml may put secrets into it, and
-    every user of a machine sees the arguments of all processes.
+    every user of a machine sees the arguments of all processes. The script's first command takes the file away from
+    the programs that the shell starts.
     """
     if not isinstance(command, str):
-        yield command, ()
+        yield command, DEVNULL
         return
     with TemporaryFile() as file:
-        file.write(command.encode(errors="surrogateescape"))
-        file.seek(0)  # on macOS, /dev/fd/N goes on where the file that was opened is
-        yield (_SHELL, f"/dev/fd/{file.fileno()}"), (file.fileno(),)
+        file.write(f"exec </dev/null; {command}".encode(errors="surrogateescape"))
+        file.seek(0)  # on macOS, /dev/stdin goes on where the file that was opened is
+        yield (_SHELL, "/dev/stdin"), file.fileno()
 
 
 def _now(context: DeployContext) -> str:

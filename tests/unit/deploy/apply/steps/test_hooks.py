@@ -188,7 +188,32 @@ def test_the_text_of_a_local_hook_is_in_no_argument(
     assert caught.value.cause == "it ended with status 3"
     first, second = (event.line for event in events if isinstance(event, HookOutput))
     assert first == "é hunter2 0 "
-    assert second.startswith(f"{shell} /dev/fd/")
+    assert second.startswith(f"{shell} /dev/stdin")
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="only Linux shows the open files of a process")
+@pytest.mark.parametrize(
+    "command", ["{}", "{} & wait", ["/bin/sh", "-c", "{}"]], ids=["text", "background", "list"]
+)
+@pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash"])
+def test_programs_of_a_local_hook_inherit_no_open_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shell: str, command: str | list[str]
+) -> None:
+    """One that goes on in the background would hold it, and a file with the hook's text has secrets in it."""
+    monkeypatch.setattr(hooks, "_SHELL", shell)
+    looked = "sh -c 'readlink /proc/$$/fd/*; true'"
+    made = [part.format(looked) for part in command] if isinstance(command, list) else command.format(looked)
+    events: list[Event] = []
+
+    async def local_hook() -> None:
+        with (tmp_path / "ours").open("w"):
+            step = replace(hook("local", ""), command=made)
+            await hooks.run_hook(context(FakeEngine(), events, tmp_path), step)
+
+    asyncio.run(local_hook())
+    stdin, stdout, stderr = (event.line for event in events if isinstance(event, HookOutput))
+    assert (stdin, stdout) == ("/dev/null", stderr)
+    assert stdout.startswith("pipe:")
 
 
 @pytest.mark.parametrize(
