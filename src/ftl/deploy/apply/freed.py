@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections import ChainMap
 from contextlib import suppress
-from dataclasses import field
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather, gather2
-from ftl.dataclass import dataclass
 from ftl.engine import labels
 from ftl.errors import EngineError
 from ftl.image.transfer.presence import estimated_sizes
@@ -24,7 +22,7 @@ MEASURE_SECONDS = 0.5
 """Limit for measuring an engine's images; a deploy waits for up to four of them."""
 
 LOOK_SECONDS = 2.0
-"""Limit for reading the layers of images where their engine does not measure them."""
+"""Limit for reading the layers of images, which count where their engine does not measure them in time."""
 
 
 async def freed_by(
@@ -44,14 +42,12 @@ async def freed_by(
         Bytes, and whether they are an upper estimate.
     """
     leaving = sorted({image.id for image in images if image is not None})
-    before = await _measured(engine)
-    if before is None:
-        layers = await _layers(engine, project, leaving)
-        await removal()
-        return await _most(engine, layers), True
+    before, sizes = await gather2(_measured(engine), _layer_sizes(engine, leaving))
     await removal()
-    after = await _measured(engine)
-    return max(0, before - after) if after is not None else 0, False
+    after = await _measured(engine) if before is not None else None
+    if before is None or after is None:
+        return await _most(engine, project, sizes), True
+    return max(0, before - after), False
 
 
 async def _measured(engine: Engine) -> int | None:
@@ -60,44 +56,28 @@ async def _measured(engine: Engine) -> int | None:
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class _Layers:
-    """Layers of a project's images.
-
-    Attributes:
-        leaving: ID of an image that shall go -> layer -> bytes.
-        kept: Layers of the others.
-    """
-
-    leaving: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    kept: frozenset[str] = frozenset()
-
-
-async def _layers(engine: Engine, project: str, leaving: Sequence[str]) -> _Layers:
+async def _layer_sizes(engine: Engine, leaving: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Sizes of the layers of images that shall go: ID -> layer -> bytes."""
     with suppress(EngineError, TimeoutError):
         async with asyncio.timeout(LOOK_SECONDS):
-            return await _read_layers(engine, project, leaving)
-    return _Layers()
+            images, steps = await gather2(
+                _inspected(engine, leaving), gather(engine.layer_sizes(image) for image in leaving)
+            )
+            by_id = dict(zip(leaving, steps, strict=True))
+            return {image.id: estimated_sizes(image.layers, by_id[image.id]) for image in images}
+    return {}
 
 
-async def _read_layers(engine: Engine, project: str, leaving: Sequence[str]) -> _Layers:
-    listed = await engine.images(labels={labels.PROJECT: project})
-    others = sorted({image.id for image in listed} - set(leaving))
-    kept, gone = await gather2(_inspected(engine, others), _inspected(engine, leaving))
-    steps = await gather(engine.layer_sizes(image.id) for image in gone)
-    return _Layers(
-        {image.id: estimated_sizes(image.layers, sizes) for image, sizes in zip(gone, steps, strict=True)},
-        frozenset(layer for image in kept for layer in image.layers),
-    )
-
-
-async def _most(engine: Engine, layers: _Layers) -> int:
+async def _most(engine: Engine, project: str, sizes: Mapping[str, Mapping[str, int]]) -> int:
     """At most the bytes that went with the images that are gone: those of layers that no other of the project has."""
-    with suppress(EngineError):
-        still = {image.id for image in await _inspected(engine, list(layers.leaving))}
-        kept = layers.kept.union(*(layers.leaving[image] for image in still))
-        gone = ChainMap(*(dict(sizes) for image, sizes in layers.leaving.items() if image not in still))
-        return sum(size for layer, size in gone.items() if layer not in kept)
+    with suppress(EngineError, TimeoutError):
+        async with asyncio.timeout(LOOK_SECONDS):
+            listed = await engine.images(labels={labels.PROJECT: project})
+            kept = await _inspected(engine, sorted({image.id for image in listed} | sizes.keys()))
+            still = {image.id for image in kept}
+            layers = {layer for image in kept for layer in image.layers}
+            gone = ChainMap(*(dict(each) for image, each in sizes.items() if image not in still))
+            return sum(size for layer, size in gone.items() if layer not in layers)
     return 0
 
 
