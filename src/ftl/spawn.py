@@ -55,7 +55,9 @@ async def spawn(
     session: bool = False,
     group: int | None = None,
 ) -> tuple[asyncio.SubprocessTransport, P]:
-    """Start a child, and end it again if a cancellation comes meanwhile. It has no open file but the three given.
+    """Start a child, and end it again if a cancellation comes meanwhile.
+
+    It inherits no open file but those of its three streams.
 
     asyncio's own calls, cancelled at that moment, wait until the child's pipes are closed (Python 3.11): for ever where
     the child has left them to a process of its own, as ssh leaves them to the program of a `Match exec`.

@@ -22,7 +22,7 @@ MEASURE_SECONDS = 0.5
 """Limit for measuring an engine's images; a deploy waits for up to four of them."""
 
 LOOK_SECONDS = 2.0
-"""Limit for reading the layers of images, which count where their engine does not measure them in time."""
+"""Limit for reading the layers of images, for engines that do not measure them in time."""
 
 
 async def freed_by(
