@@ -193,16 +193,18 @@ def test_the_text_of_a_local_hook_is_in_no_argument(
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="only Linux shows the open files of a process")
 @pytest.mark.parametrize(
-    "command", ["{}", "{} & wait", ["/bin/sh", "-c", "{}"]], ids=["text", "background", "list"]
+    "command", ["{}", "{} & wait", ("/bin/sh", "-c", "{}")], ids=["text", "background", "list"]
 )
 @pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash"])
 def test_programs_of_a_local_hook_inherit_no_open_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shell: str, command: str | list[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shell: str, command: str | tuple[str, ...]
 ) -> None:
     """One that goes on in the background would hold it, and a file with the hook's text has secrets in it."""
     monkeypatch.setattr(hooks, "_SHELL", shell)
     looked = "sh -c 'readlink /proc/$$/fd/*; true'"
-    made = [part.format(looked) for part in command] if isinstance(command, list) else command.format(looked)
+    made = (
+        command.format(looked) if isinstance(command, str) else tuple(part.format(looked) for part in command)
+    )
     events: list[Event] = []
 
     async def local_hook() -> None:
