@@ -149,7 +149,7 @@ def test_a_change_without_a_plan() -> None:
         await ensure_store(engine, "web")
         session = Session("server", machine, engine, AHEAD)
         async with locked(
-            session,
+            Fleet([session]),
             "shop",
             command=GivenCommand("restore", ("db",)),
             by="me@b",

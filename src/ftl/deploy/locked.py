@@ -14,15 +14,18 @@ from ftl.aio import gather_all
 from ftl.errors import FtlError
 from ftl.locks.lock import DeployLock
 from ftl.locks.loss import cancelled_if_lost
+from ftl.locks.several import all_taken
 from ftl.releases.audit import AuditEntry, begun
 from ftl.releases.store import read_history, write_audit
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from ftl.deploy.command_line import GivenCommand
     from ftl.engine.api import Engine
     from ftl.events import Emit
+    from ftl.host.fleet import Fleet
     from ftl.host.session import Session
     from ftl.releases.audit import AuditOutcome
 
@@ -32,12 +35,12 @@ RECORD_SECONDS = 15.0
 
 @asynccontextmanager
 async def locked(
-    session: Session, project: str, *, command: GivenCommand, by: str, wait: float, emit: Emit
+    fleet: Fleet, project: str, *, command: GivenCommand, by: str, wait: float, emit: Emit
 ) -> AsyncIterator[None]:
     """Take a project's deploy lock for a block, and write an audit line for its changes.
 
     Args:
-        session: The server.
+        fleet: The servers; the first one gets the line.
         project: The project's name.
         command: The command line.
         by: Who runs it.
@@ -48,8 +51,9 @@ async def locked(
         LockTaken: Another operation has the lock.
         ServerError: The server does not answer, or the lock was lost; the block is cancelled then.
     """
-    lock = deploy_lock(session, project)
-    async with lock.taken(holder_name(session, by, command.verb), wait=wait, emit=emit) as heartbeat:
+    session = fleet.first
+    holder = holder_name(session, by, command.verb)
+    async with lock_taken(fleet, project, holder, wait=wait, emit=emit) as heartbeat:
         history = await read_history(session.engine, project)
         live = next((record for record in reversed(history.records) if record.outcome == "live"), None)
         release, environment = (live.release, live.environment) if live is not None else ("", "")
@@ -59,6 +63,29 @@ async def locked(
             cancelled_if_lost(heartbeat),
         ):
             yield
+
+
+def lock_taken(
+    fleet: Fleet, project: str, holder: str, *, wait: float, emit: Emit
+) -> AbstractAsyncContextManager[asyncio.Task[None]]:
+    """Take a project's deploy lock, as `ServerLock.taken`.
+
+    In a cluster those of all managers that can change it. Somebody else may reach other managers than we do.
+    """
+    locks = [deploy_lock(session, project) for session in lock_servers(fleet)]
+    return all_taken(locks, holder, wait=wait, emit=emit)
+
+
+def lock_servers(fleet: Fleet) -> list[Session]:
+    """The servers whose lock a change needs, in the order that all callers use.
+
+    The only one; of several the managers that answer. One that is cut off from the others can change nothing.
+    """
+    first = fleet.first
+    managers = [
+        one for one in fleet if one.info.has_leader and one.info.times_begun == first.info.times_begun
+    ]
+    return sorted(managers, key=lambda one: one.info.node) or [first]
 
 
 def deploy_lock(session: Session, project: str) -> DeployLock:

@@ -6,12 +6,13 @@ import asyncio
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ftl.aio import cancel, gather2
 from ftl.dataclass import dataclass
 from ftl.deploy.inputs import author
-from ftl.deploy.locked import deploy_lock, holder_name
+from ftl.deploy.locked import holder_name, lock_taken
 from ftl.deploy.operation import Operation, OperationRequest, run
 from ftl.deploy.plan.records.recorded import on_servers
 from ftl.deploy.plan.tracks.ended_watch import with_ended_watch
@@ -184,12 +185,12 @@ async def _take(
     lock: LockFirst, request: OperationRequest, fleet: Fleet, holder: str, stack: AsyncExitStack
 ) -> tuple[asyncio.Task[None], Observed | None]:
     """Take the lock until the stack is closed; also the server's state before a wait for it."""
-    own = deploy_lock(fleet.first, request.project)
+    taken = partial(lock_taken, fleet, request.project, holder, emit=lock.emit)
     try:
-        return await stack.enter_async_context(own.taken(holder, wait=0.0, emit=lock.emit)), None
+        return await stack.enter_async_context(taken(wait=0.0)), None
     except LockTaken:
         before = await request.backend.observe(fleet, request.project, request.servers)
         lock.refuse(before)
         if not request.lock_wait:
             raise
-    return await stack.enter_async_context(own.taken(holder, wait=request.lock_wait, emit=lock.emit)), before
+    return await stack.enter_async_context(taken(wait=request.lock_wait)), before

@@ -19,7 +19,7 @@ from ftl.deploy.apply.clients import RunClients
 from ftl.deploy.apply.context import DeployContext, Freed, TransferTotals
 from ftl.deploy.apply.executor import DeployExecutor
 from ftl.deploy.apply.kept_logs import pre_hooks
-from ftl.deploy.locked import RECORD_SECONDS, audited, deploy_lock, holder_name
+from ftl.deploy.locked import RECORD_SECONDS, audited, deploy_lock, holder_name, lock_taken
 from ftl.deploy.plan.replacements import proof_of
 from ftl.deploy.plan.steps.images import SendImages
 from ftl.deploy.repaired import bring_records, observe_repaired, unreachable_text
@@ -222,11 +222,10 @@ async def _apply_under_lock(
 ) -> tuple[Plan, DeployContext]:
     """Take the lock, observe again (another operation may have ended meanwhile), and apply the plan.
 
-    Where the lock was held already when the servers were observed, nothing can have changed. A cluster has one lock, on
-    the first manager that answers.
+    Where the lock was held already when the servers were observed, nothing can have changed.
     """
     project, session = operation.project, fleet.first
-    async with _lock(operation, session, emit) as heartbeat:
+    async with _lock(operation, fleet, emit) as heartbeat:
         if operation.lock is None:
             observe = operation.request.backend.observe
             observed = await observe_repaired(observe, fleet, project.name, project.servers)
@@ -252,15 +251,11 @@ async def _apply_under_lock(
     return plan, context
 
 
-def _lock(
-    operation: Operation, session: Session, emit: Emit
-) -> AbstractAsyncContextManager[asyncio.Task[None]]:
+def _lock(operation: Operation, fleet: Fleet, emit: Emit) -> AbstractAsyncContextManager[asyncio.Task[None]]:
     if operation.lock is not None:
         return nullcontext(operation.lock)
-    holder = holder_name(session, operation.by, operation.verb)
-    return deploy_lock(session, operation.project.name).taken(
-        holder, wait=operation.request.lock_wait, emit=emit
-    )
+    holder = holder_name(fleet.first, operation.by, operation.verb)
+    return lock_taken(fleet, operation.project.name, holder, wait=operation.request.lock_wait, emit=emit)
 
 
 def _audited(plan: Plan, operation: Operation, context: DeployContext) -> AbstractAsyncContextManager[None]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.e2e.support.lock import Deployers
 
 if TYPE_CHECKING:
     from lab.servers import Server
@@ -22,6 +24,7 @@ def test_a_returned_server_catches_up_by_itself(cluster: ClusterProject) -> None
     away = cluster.servers[2]
     assert [line for line in _crontab(away) if line.endswith(f"# ftl-follow {cluster.name}")]
     _refused_while_only_we_are_cut_off(cluster, away)
+    asyncio.run(_refused_while_another_has_one_lock(cluster, away))
     away.kill()
     web = cluster.config["services"][0]
     web.update(port=8001, command=["httpd", "-f", "-p", "8001", "-h", "/www"])
@@ -43,7 +46,9 @@ def test_a_returned_server_catches_up_by_itself(cluster: ClusterProject) -> None
     assert connection.getresponse().status == 308
     planned = cluster.project.run("plan", "--json").ok()
     assert [step for step in planned.result["steps"] if step["step"] in ("apply_site", "point_again")] == []
-    cluster.deploy("four").ok()
+    away.run("mv", "/usr/bin/flock", "/usr/bin/flock.gone")
+    assert f"cannot take the deploy lock on {away.address}" in cluster.deploy("four").ok().stdout
+    away.run("mv", "/usr/bin/flock.gone", "/usr/bin/flock")
     records = away.run("docker", "cp", f"ftl-state:/ftl/{cluster.name}", "-").stdout
     assert [name for name in (b"r2.json", b"r3.json", b"r4.json") if name not in records] == []
 
@@ -59,6 +64,16 @@ def _refused_while_only_we_are_cut_off(cluster: ClusterProject, away: Server) ->
     assert f"{away.address} cannot be reached from here, and is not down" in refused.stdout
     assert refused.exit_code != 0
     away.run("iptables", "-t", "raw", "-D", *rule)
+    assert [cluster.get(server) for server in cluster.servers] == [(200, "one")] * 3
+
+
+async def _refused_while_another_has_one_lock(cluster: ClusterProject, server: Server) -> None:
+    """Who reaches only that server, say. Nothing stays locked on the others."""
+    async with Deployers(server, cluster.name) as others:
+        await others.take(await others.lock(server.user), "ann@a")
+        refused = await asyncio.to_thread(cluster.deploy, "two")
+        assert f"{cluster.name} on {server.address} has been locked by ann@a" in refused.stdout
+        assert refused.exit_code == 4
     assert [cluster.get(server) for server in cluster.servers] == [(200, "one")] * 3
 
 

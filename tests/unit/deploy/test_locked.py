@@ -11,6 +11,7 @@ import pytest
 from ftl.deploy.command_line import GivenCommand
 from ftl.deploy.locked import locked
 from ftl.errors import FtlError, LockTaken, ServerError
+from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from ftl.locks.loss import cancelled_if_lost
 from ftl.releases.audit import AuditEntry
@@ -50,7 +51,7 @@ class Change:
         await write_record(engine, "shop", ReleaseRecord("r3", "live", 1.0, environment="staging"))
         await write_audit(engine, "shop", [AuditEntry(1.0, "ann@a", "deploy", "r3", "started")])
         async with locked(
-            session,
+            Fleet([session]),
             "shop",
             command=GivenCommand("restore", ("db",)),
             by="me@b",

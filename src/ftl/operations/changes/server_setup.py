@@ -73,7 +73,7 @@ async def _tell(call: SetupCall, emit: Emit, error: FtlError | None) -> None:
     with suppress(FtlError):
         async with (
             call.connect(call.machines) as fleet,
-            locked(fleet.first, call.project, command=call.command, by=by, wait=LOCK_SECONDS, emit=emit),
+            locked(fleet, call.project, command=call.command, by=by, wait=LOCK_SECONDS, emit=emit),
         ):
             if error is not None:
                 raise error

@@ -11,7 +11,7 @@ from ftl.common.figures import size
 from ftl.common.next_step import ftl
 from ftl.dataclass import dataclass
 from ftl.deploy.inputs import author
-from ftl.deploy.locked import deploy_lock, locked
+from ftl.deploy.locked import deploy_lock, lock_servers, locked
 from ftl.engine import labels
 from ftl.errors import FtlError, UsageError
 from ftl.events import Note
@@ -120,7 +120,7 @@ async def restore(request: RestoreRequest, fleet: Fleet, emit: Emit) -> RestoreR
         await request.confirm()
         by = (await author(request.root)).name
         async with locked(
-            fleet.first,
+            fleet,
             request.project.name,
             command=request.command,
             by=by,
@@ -136,7 +136,7 @@ async def restore(request: RestoreRequest, fleet: Fleet, emit: Emit) -> RestoreR
                 )
             await check_accepts(session, container.id, request.name, kind)
             lock = NO_LOCK
-            if session is fleet.first:  # the deploy lock of a cluster is on that server
+            if session in lock_servers(fleet):  # the deploy lock is there, too
                 lock = deploy_lock(session, request.project.name).for_script(f"ends the restore of {by}")
             kept = await _keep(request, fleet, kind, emit)
             try:

@@ -83,7 +83,7 @@ async def run_job(request: JobRequest, fleet: Fleet, show: Callable[[LogLine], N
     job = find_job(await read_jobs(engine, request.project), name, session.name)
     by = (await author(request.root)).name
     async with locked(
-        fleet.first, request.project, command=request.command, by=by, wait=request.lock_wait, emit=emit
+        fleet, request.project, command=request.command, by=by, wait=request.lock_wait, emit=emit
     ):
         before = await engine.container(job.container)
         container = await crontab.start(session.machine, job.container)
