@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather, gather2
 from ftl.dataclass import dataclass
 from ftl.engine import labels
+from ftl.errors import FtlError
 from ftl.execution.executor import Executor
 from ftl.execution.stages import steps_of
 from ftl.proxy.names import overlay_network
+from ftl.releases.store import read_history
 from ftl.server.cluster.apply import RUNNERS
 from ftl.server.cluster.context import ActingManager, ClusterContext
 from ftl.server.cluster.members import times_begun
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
 
 
 _NOTICE_SECONDS = 40.0
+_ELECTION_SECONDS = 15.0
 _PAUSE = 1.0
 
 
@@ -184,6 +188,43 @@ async def _noticed(member: Member, session: Session, here: frozenset[str]) -> Me
     return member
 
 
+async def _elected(members: Sequence[Member], sessions: Mapping[str, Session]) -> Sequence[Member]:
+    """Servers as they are once their managers have elected a leader, where those that are left can.
+
+    Without one for some seconds is also a cluster whose leader was restarted: it must not be rebuilt.
+    """
+    clock = asyncio.get_running_loop().time
+    until = clock() + _ELECTION_SECONDS
+    several = sum(member.swarm.is_manager for member in members) > 1
+    while several and not any(member.swarm.has_leader for member in members) and clock() < until:
+        await asyncio.sleep(_PAUSE)
+        with passing_leaderless():
+            members = await gather(refresh(member, sessions[member.name]) for member in members)
+    return members
+
+
+async def progress_of(
+    project: str, members: Sequence[Member], sessions: Mapping[str, Session]
+) -> dict[str, tuple[float, ...]]:
+    """Manager -> how far it has followed a project, by its records there: the others may have gone on without it."""
+
+    async def one(member: Member) -> tuple[float, ...]:
+        with suppress(FtlError):  # it has no records, or they cannot be read
+            history = await read_history(sessions[member.name].engine, project)
+            ended = [record for record in history.records if record.outcome != "started"]
+            return (
+                max((record.number for record in history.records), default=0),
+                len(ended),
+                sum(record.changes for record in ended),
+                max((entry.time for entry in history.audit), default=0.0),
+            )
+        return ()
+
+    managers = [member for member in members if member.swarm.is_manager]
+    found = await gather(one(member) for member in managers)
+    return {member.name: progress for member, progress in zip(managers, found, strict=True)}
+
+
 async def begin_anew(
     project: str,
     members: Sequence[Member],
@@ -191,14 +232,15 @@ async def begin_anew(
     emit: Emit,
     connect_former: FormerConnector,
 ) -> tuple[ClusterStep, ...]:
-    """Rebuild a lost cluster from one of its managers; returns the steps that it took.
+    """Rebuild a lost cluster from the manager that knows most; returns the steps that it took.
 
     Raises:
         UsageError: It is not lost, or no manager is left.
     """
     here = frozenset(member.swarm.node for member in members)
     members = await gather(_noticed(member, sessions[member.name], here) for member in members)
-    stages = plan_recovery(members)
+    members = await _elected(members, sessions)
+    stages = plan_recovery(members, await progress_of(project, members, sessions))
     await Executor(
         stages, RUNNERS, ClusterContext(project, members, sessions, emit, ActingManager(""), connect_former)
     ).run()

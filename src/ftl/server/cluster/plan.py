@@ -96,8 +96,15 @@ def plan(
     return compact(stages)
 
 
-def plan_recovery(members: Sequence[Member]) -> tuple[ClusterStage, ...]:
-    """Plan to rebuild a lost cluster from the first of its managers that is left.
+def plan_recovery(
+    members: Sequence[Member], progress: Mapping[str, tuple[float, ...]] | None = None
+) -> tuple[ClusterStage, ...]:
+    """Plan to rebuild a lost cluster from one of its managers that are left.
+
+    Args:
+        members: The servers that can be reached, in the order of the file.
+        progress: Server -> how far it has followed the project: the manager that has followed it furthest is taken, of
+            equals the first.
 
     Raises:
         UsageError: It has a leader, or no manager is left.
@@ -118,7 +125,8 @@ def plan_recovery(members: Sequence[Member]) -> tuple[ClusterStage, ...]:
             f"stay, and run {ftl('setup')}; without one, nothing is left of the cluster: `docker swarm leave --force` "
             f"on each server, then {ftl('setup')}",
         )
-    survivor, *others = managers
+    survivor = max(managers, key=lambda member: (progress or {}).get(member.name, ()))
+    others = [member for member in managers if member is not survivor]
     nodes = frozenset(member.swarm.node for member in members if member not in others)
     names = tuple(member.name for member in others)
     return (ClusterStage("recover", ((RecoverCluster(survivor.name, survivor.address, names, nodes),),)),)

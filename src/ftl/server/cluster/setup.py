@@ -15,7 +15,7 @@ from ftl.events import Emit, Note, SetupPlanned
 from ftl.execution.stages import steps_of
 from ftl.host.session import open_session
 from ftl.server.cluster.candidates import CandidateServer, log_in_all, named_emit, prepare
-from ftl.server.cluster.join import SwarmView, begin_anew, join, refresh, view
+from ftl.server.cluster.join import SwarmView, begin_anew, join, progress_of, refresh, view
 from ftl.server.cluster.members import Member, refuse_unfit
 from ftl.server.cluster.plan import plan_recovery
 from ftl.server.setup.apply.executor import apply
@@ -153,7 +153,12 @@ async def _dry(
     """The cluster's steps, without a change; where there is a cluster, its managers are asked."""
     members = [server.member for server in servers]
     if recover:
-        steps = steps_of(plan_recovery(members))
+        managers = [server for server in servers if server.member.swarm.is_manager]
+        progress = {}
+        if len(managers) > 1:
+            async with _sessions(managers) as sessions:
+                progress = await progress_of(project.name, [each.member for each in managers], sessions)
+        steps = steps_of(plan_recovery(members, progress))
         emit(Note("what joins the cluster again is planned when it has been rebuilt"))
         return steps
     found = SwarmView()

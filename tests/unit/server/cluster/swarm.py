@@ -241,7 +241,7 @@ class Server(FakeEngine):
     """The engine of a server of a cluster."""
 
     def __init__(self, host: str, cluster: Cluster) -> None:
-        super().__init__(name=host)
+        super().__init__(name=host, images=["web"])
         self.members = FakeSwarm(host, cluster)
         self.on_execute = self._trial
 

@@ -11,6 +11,8 @@ import pytest
 from ftl.engine import labels
 from ftl.errors import EngineError, ErrorContext, FtlError, UsageError
 from ftl.events import StepFailed, StepFinished, StepStarted
+from ftl.releases.record import ReleaseRecord
+from ftl.releases.store import ensure_store, write_record
 from ftl.server.cluster.join import SwarmView, begin_anew, join, refresh, view
 from ftl.server.cluster.membership import store_membership
 from tests.support.clock import run
@@ -179,6 +181,37 @@ def test_a_lost_cluster_is_begun_anew_from_one_survivor() -> None:
     assert set(cluster.nodes) == {"node-a", "node-c"}
     assert [member.swarm.is_member for member in refreshed(sessions)] == [True, False, True]
     assert isinstance(events[-1], StepFinished)
+
+
+def test_a_cluster_is_begun_anew_from_the_manager_with_the_newest_records() -> None:
+    """The first of the file was away during a deploy: the rebuilt cluster must not have what was live before."""
+    cluster = Cluster()
+    sessions = sessions_of(cluster, "ab", "ab", "ab")
+    for session, release in zip(sessions.values(), ("r1", "r2"), strict=True):
+        run(store_membership(session))
+        run(ensure_store(session.engine, "web"))
+        run(write_record(session.engine, PROJECT, ReleaseRecord(release, "live", 1.0)))
+    cluster.majority = False
+    run(begin_anew(PROJECT, refreshed(sessions), sessions, ignore, nobody))
+    assert cluster.changes[0] == "b: restart alone at 10.0.0.2"
+
+
+def test_managers_that_elect_a_leader_are_waited_for() -> None:
+    """The machine of the former leader was restarted: a healthy cluster has none for some seconds."""
+    cluster = Cluster()
+    sessions = sessions_of(cluster, "ab", "ab", "ab")
+    for session in sessions.values():
+        run(store_membership(session))
+    cluster.majority = False
+
+    async def work() -> None:
+        asyncio.get_running_loop().call_later(5, lambda: setattr(cluster, "majority", True))
+        await begin_anew(PROJECT, members, sessions, ignore, nobody)
+
+    members = refreshed(sessions)
+    with pytest.raises(UsageError, match="nothing to recover"):
+        run(work())
+    assert cluster.changes == []
 
 
 def test_a_recovery_that_fails_is_reported() -> None:

@@ -186,7 +186,7 @@ def test_a_cluster_without_a_majority_is_explained() -> None:
 
 
 def test_a_lost_cluster_is_begun_anew_by_a_step() -> None:
-    """From its first manager that is left; the others forget it, and workers that answer stay."""
+    """From the manager that knows most, else the first; the others forget it, and workers that answer stay."""
     lost = SwarmState(state="active", node="node-b", is_manager=True, error="no leader")
     worker = SwarmState(state="active", node="node-d")
     members = [
@@ -197,6 +197,8 @@ def test_a_lost_cluster_is_begun_anew_by_a_step() -> None:
     ]
     (step,) = steps_of(plan_recovery(members))
     assert step == RecoverCluster("b", "10.0.0.2", ("c",), frozenset({"", "node-b", "node-d"}))
+    (step,) = steps_of(plan_recovery(members, {"b": (3.0,), "c": (4.0,), "d": (5.0,)}))
+    assert step == RecoverCluster("c", "10.0.0.3", ("b",), frozenset({"", "node-c", "node-d"}))
 
 
 def test_servers_leave_and_join_side_by_side() -> None:
