@@ -11,11 +11,12 @@ if TYPE_CHECKING:
 _NAMES = frozenset({"beat", "clock", "cron", "crond", "scheduler", "schedule"})
 """Names of processes that are nothing else; also at the end of a name: celery-beat."""
 
+_NO_QUEUE = r"(?<!-[qQ])(?<!--queue)(?<!--queues)"
 _COMMANDS = re.compile(
-    r"\bcelery\b.*\s(?:beat|-B|--beat)(?:\s|$)|\bschedule:(?:work|run)\b|\bclockwork\b|\brq-?scheduler\b"
-    r"|\bsupercronic\b|(?:^|[\s/;&])crond?(?:\s|$)"
+    rf"\bcelery\b.*{_NO_QUEUE}\s(?:beat|-B|--beat)(?:\s|$)|\bschedule:(?:work|run)\b|\bclockwork\b"
+    rf"|\brq-?scheduler\b|\bsupercronic\b|{_NO_QUEUE}(?:^|[\s/;&])crond?(?:\s|$)"
 )
-"""Celery, Laravel, Clockwork, RQ Scheduler, and programs of cron."""
+"""Celery, Laravel, Clockwork, RQ Scheduler, and programs of cron; a worker's queue may have such a name."""
 
 
 def is_periodic(name: str, command: str | Sequence[str]) -> bool:

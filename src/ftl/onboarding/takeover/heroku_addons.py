@@ -25,6 +25,7 @@ _ADDONS: tuple[tuple[str, Database, str], ...] = (
     ("redistogo", REDIS, "REDISTOGO_URL"),
     ("openredis", REDIS, "OPENREDIS_URL"),
     ("redis", REDIS, "REDIS_URL"),
+    ("stackhero-redis|ah-redis-stackhero", REDIS, "STACKHERO_REDIS_URL_TLS STACKHERO_REDIS_URL_CLEAR"),
     ("jawsdb-maria", MYSQL, "JAWSDB_MARIA_URL"),
     ("jawsdb", MYSQL, "JAWSDB_URL"),
     ("cleardb", MYSQL, "CLEARDB_DATABASE_URL"),
@@ -45,7 +46,7 @@ _ADDONS: tuple[tuple[str, Database, str], ...] = (
     ("elasticsearch", ELASTICSEARCH, "ELASTICSEARCH_URL"),
     ("postgres(?:ql)?", POSTGRES, "DATABASE_URL"),
 )
-"""An addon's name, its database, and the variable that has its address."""
+"""An addon's name, its database, and the variables that have its address."""
 
 _PARTS_OF_FTL: tuple[tuple[str, Verdict, str], ...] = (
     (
@@ -79,6 +80,9 @@ _PARTS_OF_FTL: tuple[tuple[str, Verdict, str], ...] = (
 """Names of addons that are no databases, and what does their work here; `{}` is the addon."""
 
 _MAKER = "(?:heroku-|dokku-)?"
+_OF_ADDON = re.compile(r"^.*?(?=_[A-Z]+$|_URL_[A-Z]+$)")
+"""The part of a variable that `as` replaces."""
+
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -94,12 +98,12 @@ def take_over_addons(draft: Draft, addons: Sequence[object]) -> None:
             continue
         _, database, usual = known
         prefix = str(given.get("as") or "")
-        variable = f"{prefix}_{usual.rpartition('_')[2]}" if prefix else usual
-        if not _VARIABLE.fullmatch(variable):
-            todo = f"`as: {prefix}` makes {variable}, which is not a name of a variable: write another in app.json"
+        variables = [_OF_ADDON.sub(prefix, one) if prefix else one for one in usual.split()]
+        if not _VARIABLE.fullmatch(variables[0]):
+            todo = f"`as: {prefix}` makes {variables[0]}, which is not a name of a variable: write another in app.json"
             draft.report.add(f"addons: {plan}", Verdict.NEEDS_YOU, f"{todo}, and take it over again")
             continue
-        _add(draft, database, {variable: database.url}, f"addons: {plan}", "")
+        _add(draft, database, dict.fromkeys(variables, database.url), f"addons: {plan}", "")
 
 
 def _is(pattern: str, addon: str) -> bool:

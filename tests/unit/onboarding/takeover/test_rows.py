@@ -199,6 +199,10 @@ OTHERS = [
     ("worker", "celery -A shop worker"),
     ("heartbeat", "x"),
     ("x", "node micron.js"),
+    ("x", "celery -A shop worker -Q cron"),
+    ("x", "celery -A shop worker --queues beat"),
+    ("x", "bundle exec sidekiq -q cron -q default"),
+    ("x", "celery -A shop worker -Q web,cron"),
     ("beats", "x"),
     ("x", "rq worker"),
 ]

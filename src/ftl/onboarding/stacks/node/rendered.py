@@ -65,7 +65,10 @@ _ADAPTER = re.compile(
     r"""^[^/*\n]*\b(?:from|import|require)\s*\(?\s*["']((?=[^"']*svelte)(?:@[\w-]+/)?[\w-]*adapter[\w-]*)["']""",
     re.MULTILINE,
 )
-_MAKES_NO_SERVER = re.compile(r"^[^/*\n]*\bssr\s*:\s*false\b", re.MULTILINE)
+_MAKES_NO_SERVER = re.compile(
+    r"""^(?!\s*\*)(?:(?!(?<!:)//|/\*).)*\bssr["']?\s*:\s*false\b""",
+    re.MULTILINE,
+)
 """A setting of React Router and Remix, whose packages of a server may stay among the dependencies."""
 
 _MIDDLEWARE = re.compile(r"\bmode\s*:\s*[\"']middleware[\"']")

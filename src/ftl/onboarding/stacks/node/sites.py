@@ -59,7 +59,7 @@ EXPORTED_NEXT = SiteGenerator("next", "Next.js (exported)", "out", has_pages=Tru
 
 _CONFIGURATIONS = tuple(
     f"{tool}.config.{suffix}"
-    for tool in ("vite", "astro", "svelte", "next")
+    for tool in ("vite", "astro", "svelte", "next", "react-router")
     for suffix in ("ts", "js", "mts", "mjs", "cjs")
 )
 
@@ -172,6 +172,10 @@ def _output(folder: AppFolder, tool: SiteGenerator) -> tuple[str, str]:
     for file in _CONFIGURATIONS:
         if match := re.search(r"outDir\s*:\s*[\"'](?:\./)?([\w./-]+)", folder.read(file)):
             return match[1].rstrip("/"), f"outDir in {file}"
+        if tool.name in ("React Router", "Remix") and (
+            match := re.search(r"\bbuildDirectory\s*:\s*[\"'](?:\./)?([\w./-]+)", folder.read(file))
+        ):
+            return f"{match[1].rstrip('/')}/client", f"buildDirectory in {file}"
     if tool.name == "Angular":
         return _output_of_angular(folder), "angular.json"
     place = _OF_VITEPRESS.search(scripts(folder)[_script(folder)]) if tool.package == "vitepress" else None

@@ -29,6 +29,9 @@ _WITH_VALUE = frozenset({
     "-n", "--lines", "-s", "--since", "-g", "--grep", "--version", "--grep_options",
 })  # fmt: skip
 _LONG = {"-r": "--roles", "-d": "--destination", "-f": "--follow"}
+_AND = "` and `"
+"""Between the commands for an alias that is about several roles."""
+
 _TOLD = "FTL has no aliases: its commands are in `ftl --help`"
 
 
@@ -43,7 +46,7 @@ def report_aliases(kamal: KamalConversion, node: Node) -> None:
 def translated(
     alias: str, primary: str, cron_roles: Mapping[str, tuple[str, Sequence[str]]] = MappingProxyType({})
 ) -> str:
-    """The command of FTL for a command line of Kamal; empty if there is none.
+    """The command of FTL for a command line of Kamal, or several; empty if there is none.
 
     Args:
         alias: The words after `kamal`.
@@ -55,23 +58,26 @@ def translated(
     except ValueError:
         return ""
     start = f"ftl -e {options['--destination']}" if "--destination" in options else "ftl"
-    role = options.get("--roles") or primary
-    service, jobs = cron_roles.get(role, (service_name(role), ()))
+    roles = [role for role in (options.get("--roles") or primary).split(",") if role]
+    if any("*" in role for role in roles):
+        return ""
+    named = [cron_roles.get(role, (service_name(role), ())) for role in roles]
+    services = [*dict.fromkeys(service for service, _ in named)]
+    own = " ".join(dict.fromkeys(service for service, jobs in named if not jobs))
+    jobs = " ".join(f"--job {job}" for _, jobs in named for job in jobs)
+    logs = f"{start} logs {'-f ' if '--follow' in options else ''}"
     match words:
-        case ["app", "logs"] if jobs:
-            named = " ".join(f"--job {job}" for job in jobs)
-            return f"{start} logs {'-f ' if '--follow' in options else ''}{named}"
-        case ["app", "boot"] if jobs:
-            return ""  # each run has a container of its own
+        case ["app", "logs"]:
+            return _AND.join(f"{logs}{of}" for of in (own, jobs) if of)
         case ["app", "exec", *command] if command:
-            return f"{start} {'exec' if '--reuse' in options else 'run'} {service} -- {_line(command)}"
+            verb = "exec" if "--reuse" in options else "run"
+            return _AND.join(f"{start} {verb} {service} -- {_line(command)}" for service in services)
         case ["accessory", "exec", name, *command] if command:
             return f"{start} exec {service_name(name)} -- {_line(command)}"
-        case ["app", "logs"] | ["accessory", "logs", _]:
-            named = service_name(words[2]) if len(words) > 2 else service
-            return f"{start} logs {'-f ' if '--follow' in options else ''}{named}"
+        case ["accessory", "logs", name]:
+            return f"{logs}{service_name(name)}"
         case ["app", "boot"]:
-            return f"{start} restart {service}"
+            return f"{start} restart {own}" if own else ""  # each run of a job has a container of its own
         case ["accessory", "reboot" | "restart", name]:
             return f"{start} restart {service_name(name)}"
     known = _SAME.get(" ".join(words))

@@ -18,8 +18,10 @@ from ftl.onboarding.folder import AppFolder
 from ftl.onboarding.yaml_text import literal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
+
+    from ftl.errors import Problem
 
 _ERB = re.compile(r"<%=?-?\s*(.*?)\s*-?%>", re.DOTALL)
 _CONTROL = re.compile(
@@ -46,6 +48,13 @@ _ERB_COMMAND = re.compile(rf"(?:`([^`]+)`|%x(?:\(([^()]+)\)|\{{([^{{}}]+)\}}|\[(
 _ERB_FILE = re.compile(r"File\.read\(\s*[\"']([\w./-]+)[\"']\s*\)\.(?:strip|chomp)(?:\(\))?")
 """A file of one line, such as .ruby-version."""
 
+
+_SECTIONS = frozenset({"accessories", "builder", "env", "healthcheck", "logging", "options", "proxy", "ssh"})
+_DECISIONS = frozenset({"require_destination", "secret", "ssl", "strip_path_prefix", "ulimit"})
+"""Keys whose value is read here: a section, a name, or yes and no. A variable says nothing of them."""
+
+_FREE = frozenset({"clear", "labels", "args", "aliases"})
+"""Keys below which all names are free."""
 
 _ADDRESSES = frozenset({"servers", "role", "host", "hosts"})
 _TEXTS = frozenset({"env", "args", "labels", "cmd"})
@@ -114,6 +123,7 @@ class _Erb:
         self._file = file
         self._source = source
         self.found: list[str | ComputedValue] = []
+        self.lines: list[int] = []
         self.computed: dict[str, ComputedValue] = {}
         self.dropped: dict[int, str] = {}
 
@@ -126,6 +136,7 @@ class _Erb:
         code, line = match[1], self._source.text.count("\n", 0, match.start()) + 1
         if match[0].startswith("<%="):
             self.found.append(self._value(code, line, self._source.text[: match.start()]))
+            self.lines.append(line)
             # Braces would be YAML's in a list on one line, where the value that Kamal writes is a text
             return f"{_STAND_IN}{len(self.found) - 1}."
         if _CONTROL.search(code) and not match[0].startswith("<%#"):
@@ -134,6 +145,13 @@ class _Erb:
         if not match[0].startswith("<%#") and not _OF_DOTENV.fullmatch(code):
             self.dropped[line] = code
         return ""
+
+    def problem(self, number: int, hint: str) -> Problem | None:
+        """The problem with the ERB of a stand-in in a place where a variable is none; None if its value is known."""
+        value = self.found[number]
+        if isinstance(value, str) and not value.startswith("${"):
+            return None
+        return Location(self._source, self.lines[number], 1).problem("this ERB is not evaluated", hint)
 
     def _value(self, code: str, line: int, before: str) -> str | ComputedValue:
         if value := _value_in_file(self._file, code):
@@ -174,9 +192,32 @@ def parse_configuration(file: Path, *, is_whole: bool = True) -> KamalConfigurat
         raise ConfigError(
             [root.location.problem("this is not a Kamal configuration", "it must have `service:`")]
         )
+    if problems := [problem for each in _undecided(root) if (problem := erb.problem(*each))]:
+        raise ConfigError(problems)
     filled = _filled(root, erb.found)
     assert isinstance(filled, MappingNode)
     return KamalConfiguration(filled, [*erb.computed.values()], erb.dropped)
+
+
+def _undecided(node: Node, name: str = "", above: str = "") -> Iterator[tuple[int, str]]:
+    """ERB on which it depends what ftl.yaml has, by the number of its stand-in, with what to write."""
+    if isinstance(node, MappingNode):
+        for key, entry in node.entries.items():
+            for number in re.findall(rf"{_STAND_IN}(\d+)\.", key):
+                yield int(number), "write the name that it makes"
+            if name not in _FREE and (name != "env" or key in ("clear", "secret")):
+                yield from _undecided(entry.value, key, name)
+    elif isinstance(node, SequenceNode):
+        for item in node.items:
+            yield from _undecided(item, name, above)
+    elif (
+        name in _DECISIONS
+        or (name in _SECTIONS and above not in ("ssh", "builder"))
+        or (name in ("directories", "files") and ":" not in node.text)
+        or above == "accessories"
+    ):
+        for number in re.findall(rf"{_STAND_IN}(\d+)\.", node.text):
+            yield int(number), f"write what it makes: `{name}` decides what ftl.yaml has"
 
 
 def _value_in_file(file: Path, code: str) -> str:

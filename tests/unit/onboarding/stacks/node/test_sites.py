@@ -124,3 +124,30 @@ def test_react_router_without_a_server(begin: Begin) -> None:
     assert "COPY --from=build /app/build/client /srv\n" in start.files["Dockerfile"]
     assert "try_files {path} {path}/index.html /index.html" in start.files["Caddyfile"]
     assert project.services[0].port == 8080
+
+
+@pytest.mark.parametrize(
+    ("options", "output"),
+    [
+        ('remix({ basename: "/app", ssr: false })', "build/client"),
+        ('remix({"ssr": false})', "build/client"),
+        ('remix({ buildDirectory: "dist", ssr: false })', "dist/client"),
+        ("remix({ /* ssr: false */ ssr: true })", ""),
+        ("remix(), // ssr: false", ""),
+        ("remix({ ssr: true })", ""),
+    ],
+)
+def test_remix_without_a_server(begin: Begin, options: str, output: str) -> None:
+    """It says so among the options of its plug-in for Vite; what a comment says is no option."""
+    package = {
+        "name": "shop",
+        "scripts": {"build": "remix vite:build", "start": "remix-serve ./build/server/index.js"},
+        "dependencies": {"@remix-run/serve": "^2.0.0", "react": "^18.0.0"},
+        "devDependencies": {"@remix-run/dev": "^2.0.0", "vite": "^5.0.0"},
+    }
+    vite = f"export default defineConfig({{ base: 'https://cdn.io', plugins: [{options}\n] }});\n"
+    start, project = begin(
+        {"package.json": json.dumps(package), "package-lock.json": "{}", "vite.config.ts": vite}
+    )
+    assert (f"COPY --from=build /app/{output} /srv\n" in start.files["Dockerfile"]) is bool(output)
+    assert project.services[0].port == (8080 if output else 3000)

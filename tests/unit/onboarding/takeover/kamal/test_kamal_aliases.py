@@ -25,6 +25,10 @@ if TYPE_CHECKING:
         ("app exec -d staging --roles=web_two ls", "ftl -e staging run web_two -- ls"),
         ("app logs -f", "ftl logs -f web"),
         ("app logs --since 5m -n 100", "ftl logs web"),
+        ("app logs -f -r web,job", "ftl logs -f web job"),
+        ("app boot --roles=web,job,", "ftl restart web job"),
+        ("app exec -r web,job --reuse ls", "ftl exec web -- ls` and `ftl exec job -- ls"),
+        ("app logs -r 'job_*'", ""),
         ("accessory logs db -f", "ftl logs -f db"),
         ('accessory exec db -i --reuse "psql -U app"', "ftl exec db -- psql -U app"),
         ("details", "ftl status"),
@@ -58,6 +62,9 @@ def test_each_alias_has_a_row(tmp_path: Path) -> None:
         ("app logs -r web", ("x",), "ftl logs web"),
         ("app exec -r cron --reuse 'crontab -l'", ("x",), "ftl exec web -- crontab -l"),
         ("app boot -r cron", ("x",), ""),
+        ("app logs -f -r web,cron", ("x",), "ftl logs -f web` and `ftl logs -f --job x"),
+        ("app exec -r web,cron --reuse ls", ("x",), "ftl exec web -- ls"),
+        ("app boot -r web,cron", ("x",), "ftl restart web"),
     ],
 )
 def test_an_alias_of_a_role_of_cron(alias: str, jobs: tuple[str, ...], command: str) -> None:

@@ -100,3 +100,39 @@ def test_a_computed_folder_is_split_behind_its_variable(tmp_path: Path) -> None:
     taken(tmp_path, "deploy.yml", {"deploy.yml": text})
     written = (tmp_path / "ftl.yaml").read_text()
     assert "db_directories_of_kamal:/var/lib/postgresql/data" in written
+
+
+@pytest.mark.parametrize(
+    ("lines", "line"),
+    [
+        ("ssh:\n  port: 22\n  user: x\nenv: <%= Settings.env %>\n", 7),
+        ("env:\n  secret:\n    - <%= ENV['NAME'] %>\n", 6),
+        ("env:\n  clear:\n    <%= ENV['NAME'] %>: 1\n", 6),
+        ("proxy:\n  ssl: <%= ENV.fetch('SSL', true) %>\n", 5),
+        ("require_destination: <%= Rails.production? %>\n", 4),
+        ("accessories:\n  db: <%= Db.settings %>\n", 5),
+        ("accessories:\n  db:\n    image: a\n    directories:\n      - <%= Db.data %>\n", 8),
+        ("logging:\n  driver: local\n  options: <%= Log.options %>\n", 6),
+    ],
+)
+def test_erb_that_decides_what_is_written_is_refused(tmp_path: Path, lines: str, line: int) -> None:
+    """A section, a name, or yes and no: as a variable, it was dropped, or the file was no valid one."""
+    text = f"service: shop\nimage: acme/shop\nservers: [192.0.2.1]\n{lines}"
+    with pytest.raises(ConfigError, match="this ERB is not evaluated") as refused:
+        taken(tmp_path, "deploy.yml", {"deploy.yml": text})
+    assert [(problem.line, "<%=" in (problem.source or "")) for problem in refused.value.problems] == [
+        (line, True)
+    ]
+
+
+def test_erb_in_the_place_of_a_number(tmp_path: Path) -> None:
+    """A variable: what counts is its default, or that of ssh and FTL, until it is set."""
+    text = "service: shop\nimage: acme/shop\nservers: [192.0.2.1]\nssh: {port: <%= ENV['SSH_PORT'] %>}\n"
+    text += "proxy: {host: a.io, ssl: true, app_port: <%= ENV.fetch('PORT', 3000) %>}\n"
+    text += "env: {clear: {ssl: <%= ENV['SSL'] %>}}\n"
+    project, _ = taken(tmp_path / "a", "deploy.yml", {"deploy.yml": text})
+    assert (project.server.port, project.services[0].port) == (None, 3000)
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / ".env").write_text("SSH_PORT=2222\nPORT=81\n")
+    project, _ = taken(tmp_path / "b", "deploy.yml", {"deploy.yml": text})
+    assert (project.server.port, project.services[0].port) == (2222, 81)
