@@ -45,8 +45,10 @@ INSTALLS = (
     "it installs FTL from PyPI; tests/e2e/packaging/test_packages.py installs the package that was built"
 )
 AGE = "age is another program, which reads and writes a pipe"
-SEVERAL = "it needs several servers; tests/e2e/cluster/test_cluster.py and test_cluster_setup.py have them"
 BENCH = "it measures for minutes or hours, and is no part of using FTL"
+
+
+PASSWORD_AND_DATA = 'env: {POSTGRES_PASSWORD: s3cret}, volumes: ["data:/var/lib/postgresql/data"]'
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,8 @@ class Walk:
         alternatives: Commands of which a reader needs one: each of them begins without an ftl.yaml.
         watched: Commands that go on until the reader ends them by Ctrl-C.
         codes: Command -> its exit code where the page is about a failure.
+        rest: What the reader's ftl.yaml has beside the part that the page shows.
+        servers: Hosts of the page that are the reader's own; without any, one sandbox is all of them.
 
     A command that stands on its page again is `COMMAND (2)` in `edits`, `codes` and `skipped`.
     """
@@ -83,6 +87,8 @@ class Walk:
     alternatives: tuple[str, ...] = ()
     watched: tuple[str, ...] = ()
     codes: Mapping[str, int] = field(default_factory=dict)
+    rest: str = ""
+    servers: tuple[str, ...] = ()
 
     def reason(self, command: str) -> str:
         """Why a command is not run; empty if it is."""
@@ -216,10 +222,16 @@ WALKS: dict[str, Walk] = {
         replaced={"ftl secrets set STRIPE_KEY": "ftl secrets set STRIPE_KEY < value"},
         skipped={"uv tool install 'ftl-deploy[age]'": INSTALLS},
     ),
-    "docs/how-to/set-up-a-server.md": Walk(
-        skipped={"*": "it needs a bare server; tests/e2e/setup/test_setup.py has some, of each release"}
+    "docs/how-to/set-up-a-server.md": Walk(files=APP, rest=APP["ftl.yaml"], servers=("shop.example.com",)),
+    "docs/how-to/several-servers.md": Walk(
+        files={**APP, "python": "#!/bin/sh\nexec sleep 100000\n"},
+        rest='project: {name: shop, domain: shop.example.com}\nproxy: {tls: "off"}\n',
+        servers=("a.example.com", "b.example.com", "c.example.com"),
+        replaced={
+            "on: a.example.com}": f"on: a.example.com, {PASSWORD_AND_DATA}}}",
+            "sudo reboot": "sudo true",  # the test takes its power away, and gives it back
+        },
     ),
-    "docs/how-to/several-servers.md": Walk(skipped={"*": SEVERAL}),
     "docs/how-to/start.md": Walk(
         files={"shop/index.html": "<h1>Shop</h1>\n"},
         alternatives=tuple(f"ftl init --from {file}" for file in FOREIGN),

@@ -11,7 +11,7 @@ import pytest
 
 from ftl.cli.app import cli
 from tests.harness import ROOT
-from tests.support.pages import arguments, mentioned, page_commands
+from tests.support.pages import arguments, blocks, mentioned, page_commands
 from tests.support.walks import WALKS
 
 if TYPE_CHECKING:
@@ -25,6 +25,17 @@ PAGES = [
     for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/**/*.md"))]
     if page.name != "cli.md"  # made from the program
 ]
+
+FOR_USERS = [
+    page for page in PAGES if page.parent.name == "how-to" or page.name in ("README.md", "tutorial.md")
+]
+
+_TYPED = re.compile(
+    r"^(?:\$ |(?:sudo |[A-Z_]+=\S+ )*(?:ftl|age|apt|apt-get|cat|cd|chmod|cp|curl|docker|echo|export|for|gh|git|glab"
+    r"|if|kamal|make|mkdir|mv|openssl|pip|pipx|rm|rsync|scp|ssh|ssh-[a-z]+|sudo|systemctl|tail|tar|uv|uvx|while) )",
+    re.MULTILINE,
+)
+"""A line that somebody would type into a shell."""
 
 
 def named(page: Path) -> str:
@@ -93,6 +104,21 @@ def test_every_command_is_run_or_has_a_reason(page: Path) -> None:
         assert {*walk.skipped, *walk.edits, *walk.codes, *walk.watched} - {"*"} - known == set()
         assert [command for command, reason in walk.skipped.items() if len(reason.split()) < 3] == []
         assert [word for word in walk.replaced if word not in page.read_text()] == []
+
+
+@pytest.mark.parametrize("page", FOR_USERS, ids=named)
+def test_every_block_of_commands_is_walked(page: Path) -> None:
+    """A page for users with commands of any program has a reader, who does not leave out all of it.
+
+    No block hides commands: one without a language whose lines somebody would type is taken for output.
+    """
+    walk = WALKS.get(named(page))
+    assert walk is not None or page_commands(page) == []
+    assert walk is None or "*" not in walk.skipped
+    texts = [
+        block for block in blocks(page.read_text()) if not block.is_shell and block.language in ("", "text")
+    ]
+    assert [(block.line, block.text) for block in texts if _TYPED.search(block.text)] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
