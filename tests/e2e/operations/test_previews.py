@@ -6,6 +6,7 @@ import http.client
 from typing import TYPE_CHECKING
 
 import pytest
+from lab import images
 from tests.e2e.support.project import lab_project
 
 if TYPE_CHECKING:
@@ -75,6 +76,55 @@ def test_a_preview_is_taken_down_by_hand(ftl: Callable[..., Project], server: Se
     assert _belongings(server, f"{app.name}-staging")[0] != ""
 
 
+SEEDED = """\
+FROM ftl-lab-busybox:latest AS busybox
+FROM postgres:16
+COPY --from=busybox /bin/busybox /bin/busybox
+COPY goods /www/cgi-bin/goods
+COPY www /www
+ENTRYPOINT []
+CMD ["busybox", "httpd", "-f", "-p", "8000", "-h", "/www"]
+"""
+GOODS = """\
+#!/bin/sh
+printf 'Content-Type: text/plain\\r\\n\\r\\n'
+exec psql "$DATABASE_URL" -qtAc 'select name from goods' 2>&1
+"""
+MIGRATED = "create table if not exists goods (name text unique)"
+SEED = "insert into goods values ('a chair for ' || :'preview') on conflict do nothing"
+
+
+def _statement(sql: str) -> list[str]:
+    """A hook that runs it in the database."""
+    return ["sh", "-c", f'echo "{sql}" | psql "$DATABASE_URL" -qv ON_ERROR_STOP=1 -v "preview=$FTL_ENV"']
+
+
+@pytest.mark.nightly
+def test_a_hook_fills_the_database_of_a_preview(ftl: Callable[..., Project], server: Server) -> None:
+    """A page of the preview shows the row, once after a second `up`, too; the project's own page does not."""
+    images.ensure("postgres")
+    app = lab_project(ftl, server)
+    app.project.write({"app/goods": GOODS})
+    (app.project.folder / "app/goods").chmod(0o755)
+    app.version("one", dockerfile=SEEDED)
+    app.service()["env"] = {"DATABASE_URL": "postgresql://postgres:s3cret@db/postgres"}
+    app.service()["hooks"] = {"pre": _statement(MIGRATED)}
+    data = {"env": {"POSTGRES_PASSWORD": "s3cret"}, "volumes": ["data:/var/lib/postgresql/data"]}
+    app.config["dependencies"] = [{"name": "db", "image": "postgres:16", **data}]
+    app.deploy().ok()
+    seeding = {"name": "web", "hooks": {"pre": _statement(f"{MIGRATED}; {SEED}")}}
+    overlay = {"project": {"domain": "${FTL_ENV}.preview.example.com"}, "services": [seeding]}
+    app.project.write({"ftl.preview.yaml": overlay})
+    for _ in range(2):
+        app.run("preview", "up", "--pr", "7", "--json").ok()
+        shown = _get(server, "pr-7.preview.example.com", "/cgi-bin/goods")
+        assert shown == (200, "a chair for pr-7\n")
+    assert app.get("/cgi-bin/goods") == (200, "")
+    app.run("preview", "down", "--pr", "7").ok()
+    assert _belongings(server, f"{app.name}-pr-7") == ["", "", "", ""]
+    assert app.get("/cgi-bin/goods") == (200, "")
+
+
 def _belongings(server: Server, project: str) -> list[str]:
     """IDs of its containers, networks, volumes and images."""
     mine = ("--filter", f"label=ftl.project={project}")
@@ -92,10 +142,15 @@ def _wake(server: Server, line: str) -> None:
 
 
 def _status(server: Server, host: str) -> int:
+    return _get(server, host)[0]
+
+
+def _get(server: Server, host: str, path: str = "/") -> tuple[int, str]:
     connection = http.client.HTTPConnection("127.0.0.1", server.http_port, timeout=20)
     try:
-        connection.request("GET", "/", headers={"Host": host})
-        return connection.getresponse().status
+        connection.request("GET", path, headers={"Host": host})
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
     finally:
         connection.close()
 
