@@ -28,12 +28,15 @@ if TYPE_CHECKING:
     from ftl.engine.values import Image
 
 SUITES = ("bullseye", "bookworm", "trixie", "sid")
-SELDOM = ("bullseye", "sid", "registry", "pebble", "redis", "mariadb", "grpc", "runner")
+SELDOM = ("bullseye", "sid", "registry", "pebble", "redis", "mariadb", "grpc", "runner", "docker-cli")
 """Made only when they are asked for by name."""
 
 RECIPE_LABEL = "ftl.lab.recipe"
 RUNNER = "ftl-lab-runner:latest"
 """A machine for jobs of CI."""
+
+DOCKER_CLI = "ftl-lab-docker-cli:latest"
+"""The image of the GitLab template, as near as Debian comes to it."""
 
 BUSYBOX = "ftl-lab-busybox:latest"
 """Busybox alone, 2 MB: the smallest image that runs something (`httpd -f -p 8000`, `sh`, `sleep`)."""
@@ -214,6 +217,7 @@ IMAGES: dict[str, Callable[[Shelf], Coroutine[None, None, None]]] = {
     "redis": debian_program("redis"),
     "mariadb": debian_program("mariadb"),
     "grpc": debian_program("grpc"),
+    "docker-cli": debian_program("docker-cli"),
 }
 
 

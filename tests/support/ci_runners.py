@@ -197,7 +197,10 @@ def run_gitlab(
     *,
     machine: Machine | None = None,
 ) -> Job:
-    """Run the job of templates/deploy.yml as GitLab's runner does, in one shell, and after it in another."""
+    """Run the job of templates/deploy.yml as GitLab's runner does, in one shell, and after it in another.
+
+    The shell is bash where the image has it, else sh.
+    """
     machine = machine or ThisMachine(Path(workspace.parent, "home"))
     specification, job_text = (ROOT / "templates/deploy.yml").read_text().split("\n---\n")
     declared: dict[str, Any] = yaml.safe_load(specification)["spec"]["inputs"]
@@ -209,10 +212,12 @@ def run_gitlab(
         **job["variables"], **variables,
     }  # fmt: skip
     machine.write(f"{machine.home}/.keep", "")
+    has_bash = machine.run(["sh", "-c", "command -v bash"], environment, str(workspace)).returncode == 0
+    shell = ["bash", "--noprofile", "--norc"] if has_bash else ["sh"]
     result = Job(cached=[str(workspace / path) for path in job["cache"]["paths"]])
     for part in ([*job["before_script"], *job["script"]], job["after_script"]):
         script = "set -eo pipefail\n" + "\n".join(part)
-        done = machine.run(["bash", "--noprofile", "--norc", "-c", script], environment, str(workspace))
+        done = machine.run([*shell, "-c", script], environment, str(workspace))
         result.log += done.stdout
         result.code = result.code or done.returncode
     result.summary = machine.read(str(workspace / "ftl-summary.md"))

@@ -1,6 +1,8 @@
 """The GitHub action and the GitLab template, from an empty runner to an app that answers.
 
-The runner is Debian's: the branch of the template that installs Python by `apk`, for Alpine, is not run.
+GitLab's job runs in what Debian has of the image that the template names, docker:28-cli: busybox's shell and tools, no
+bash, no Python before the job installs it. The packages are Debian's (glibc, Docker's CLI 26.1), `apk` is a stand-in
+for the template's line, and the engine is that of this machine in place of the service docker:28-dind.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from lab import images
-from tests.e2e.support.ci_container import ci_container
+from tests.e2e.support.ci_container import SYSTEM, ci_container
 from tests.e2e.support.project import lab_project
 from tests.harness import ROOT
 from tests.support.ci_runners import run_action, run_gitlab
@@ -32,8 +34,8 @@ pytestmark = [
 
 @pytest.fixture(scope="session", autouse=True)
 def runner() -> None:
-    """The image of a runner, built before the test's own time."""
-    images.ensure("runner")
+    """The images of the runners, built before the test's own time."""
+    images.ensure("runner", "docker-cli")
 
 
 @pytest.fixture
@@ -86,7 +88,12 @@ def test_jobs_install_ftl_and_deploy(
 
     app.version("two")
     commit(app.project.folder)
-    with ci_container(lab, "gitlab", home="/root", user="root") as machine:
+    with ci_container(
+        lab, "gitlab", image=images.DOCKER_CLI, home="/root", user="root", path=f"/opt/busybox:{SYSTEM}"
+    ) as machine:
+        for missing in ("bash", "python3"):
+            argv = ("sh", "-c", f"command -v {missing}")
+            assert machine.run(argv, {"PATH": machine.path}, "/").returncode != 0
         workspace = PurePosixPath("/builds/group/shop")
         machine.check_out(app.project.folder, str(workspace))
         package = machine.put(wheel, "/tmp/packages")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import subprocess
 import tarfile
@@ -26,15 +25,17 @@ if TYPE_CHECKING:
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 """The authorities that this machine trusts, as the jobs do: there may be one of a proxy among them."""
 
+SYSTEM = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _OF_THE_NETWORK = ("PIP_INDEX_URL", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 
-_BARE = """
-import json, os, sys
-variables = json.load(sys.stdin)
-os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-os.execvpe(sys.argv[1], sys.argv[1:], variables)
+_BARE = r"""
+local $/;
+%ENV = map { (split /=/, $_, 2) } split /\0/, <STDIN>;
+open STDIN, "<", "/dev/null";
+exec { $ARGV[0] } @ARGV;
+exit 127;
 """
-"""Runs its arguments with the variables of its input alone."""
+"""Runs its arguments with the variables of its input alone. Debian always has Perl, unlike Python."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +45,12 @@ class CiContainer:
     Attributes:
         container: Its name in the engine.
         home: The home of its user.
+        path: PATH of a job.
     """
 
     container: str
     home: str
-    path: str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+    path: str
 
     def run(
         self, argv: Sequence[str], environment: Mapping[str, str], folder: str
@@ -65,12 +67,13 @@ class CiContainer:
                 "--workdir",
                 folder,
                 self.container,
-                "python3",
-                "-c",
+                "perl",
+                "-e",
                 _BARE,
+                "--",
                 *argv,
             ),
-            input=json.dumps(variables),
+            input="\0".join(f"{name}={value}" for name, value in variables.items()),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -115,7 +118,13 @@ class CiContainer:
 
 @contextmanager
 def ci_container(
-    lab: Lab, name: str, *, home: str = "/home/runner", user: str = "runner"
+    lab: Lab,
+    name: str,
+    *,
+    image: str = images.RUNNER,
+    home: str = "/home/runner",
+    user: str = "runner",
+    path: str = SYSTEM,
 ) -> Iterator[CiContainer]:
     """A new container, with the engine of this machine, as a runner has one."""
     lab.ensure_network()
@@ -135,9 +144,9 @@ def ci_container(
         ),
         *("--user", user, "--group-add", str(socket.stat().st_gid)),
         *("--volume", f"{socket}:/var/run/docker.sock", "--volume", f"{CERTIFICATES}:{CERTIFICATES}:ro"),
-        *(images.RUNNER, "sleep", "infinity"),
+        *(image, "sleep", "infinity"),
     )
     try:
-        yield CiContainer(full, home)
+        yield CiContainer(full, home, path)
     finally:
         docker("rm", "--force", full)
