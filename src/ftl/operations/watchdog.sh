@@ -29,11 +29,14 @@ if [ "$2" = run ]; then
 fi
 # A shell on a terminal ignores TERM. The tools of a database do not know HUP: by TERM, those of PostgreSQL have the server
 # cancel what they wait for, which it would go on with.
-signals='HUP TERM TERM KILL KILL'
-[ "$2" = tool ] && signals='TERM TERM TERM KILL KILL'
+signals='HUP TERM TERM KILL'
+[ "$2" = tool ] && signals='TERM TERM TERM KILL'
 
 # In the container: ends all processes with the token in their environment, as long as the command's own is among them,
 # whose parent is outside the container. So what an ended command has left on purpose stays.
+# Children before their parents: one whose parent ends first becomes a child of the container's first process. PostgreSQL
+# takes the signal that ends such a child for a crash of its own, and ends the sessions of all its clients
+# (docker-library/postgres issue 1349).
 end='
 command -v grep && command -v sleep || exit 3
 marked() {
@@ -46,11 +49,21 @@ pids=$(marked "$1")
 for pid in $pids; do grep -q "^PPid:[[:space:]]*0$" "/proc/$pid/status" && command=$pid; done
 [ -n "${command-}" ] || exit 0
 for signal in $2; do
-    kill -s "$signal" $pids
-    sleep 1
-    pids=$(marked "$1")
-    [ -n "$pids" ] || exit 0
+    told=" "
+    for _ in 1 2 3 4 5; do
+        # Also of those that have ended, and were not waited for.
+        parents=$(echo $(grep -hs "^PPid:" /proc/[0-9]*/status))
+        for pid in $pids; do
+            case " $parents $told" in *" $pid "*) continue ;; esac
+            kill -s "$signal" "$pid"
+            told="$told$pid "
+        done
+        sleep 0.2 2>/dev/null || sleep 1
+        pids=$(marked "$1")
+        [ -n "$pids" ] || exit 0
+    done
 done
+kill -s KILL $pids
 '
 docker exec --user 0 "$3" sh -c "$end" sh "$4" "$signals" && exit
 # The image has no shell: the one of the proxy's image looks into the container.

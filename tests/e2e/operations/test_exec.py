@@ -185,8 +185,13 @@ def test_exec(ftl: Callable[..., Project], server: Server) -> None:
         with app.project.start("exec", service, "--", *argv) as process:
             wait_until_runs(server, f"{argv[0]} 7772")
             process.kill()
+    # The child first: a database as the first process, which it would belong to, takes its end for a crash.
+    with app.project.start("exec", "web", "--", "sh", "-c", "sleep 7772; echo $? >/tmp/ended") as process:
+        wait_until_runs(server, "sleep 7772")
+        process.kill()
     wait_until_gone(server, "7772")
     wait_until_gone(server, "ftl-guard")
+    assert app.run("exec", "web", "--", "cat", "/tmp/ended").ok().stdout == "129\n"
 
     # One of three replicas dies: its command ends with it, and those in the others go on.
     app.service()["replicas"] = 3

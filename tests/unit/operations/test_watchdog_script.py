@@ -87,7 +87,7 @@ def test_a_run_goes_after_its_time(tmp_path: Path) -> None:
     assert watchdog.calls() == ["rm --force --volumes box"]
 
 
-SIGNALS = {"exec": "HUP TERM TERM KILL KILL", "tool": "TERM TERM TERM KILL KILL"}
+SIGNALS = {"exec": "HUP TERM TERM KILL", "tool": "TERM TERM TERM KILL"}
 
 
 @pytest.mark.parametrize("kind", SIGNALS)

@@ -97,18 +97,18 @@ case "$action $tool" in
     fi
     # By number: the restored database gets the name, and its sessions stay.
     number=$(echo "SELECT oid FROM pg_database WHERE datname = :'database'" | sql template1 -v database="$database")
-    end_sessions() { # several times a second for six seconds
+    end_sessions() { # several times a second for six seconds, or until the database has its other name
         for _ in $(seq 30); do
             printf '%s\n' 'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datid = :number \g /dev/null' \
-                'SELECT pg_sleep(0.2) \g /dev/null'
-        done | sql template1 -v number="$number"
+                "SELECT pg_sleep(0.2) FROM pg_database WHERE oid = :number AND datname = :'database' \\g /dev/null"
+        done | sql template1 -v number="$number" -v database="$database"
     }
     for _ in 1 2 3 4 5 6 7 8 9 10; do
         # Who owns the database and may use it is no part of its dump: both are taken from the one before.
         # A change of the name locks the database for new sessions, and waits five seconds until there is none (RenameDatabase
         # in dbcommands.c): meanwhile they are ended. A server that goes down then has it as it was.
         end_sessions >/dev/null 2>&1 &
-        sql template1 -v database="$database" -v new="$new" -v kept="$kept" <<'END' && exit 0
+        sql template1 -v database="$database" -v new="$new" -v kept="$kept" <<'END'
 SET lock_timeout = '5s';
 BEGIN;
 SELECT format('ALTER DATABASE %I OWNER TO %I', :'new', pg_get_userbyid(datdba))
@@ -125,9 +125,11 @@ ALTER DATABASE :"database" RENAME TO :"kept";
 ALTER DATABASE :"new" RENAME TO :"database";
 COMMIT;
 END
+        # It ends before us: what is left of an ended command belongs to the container's first process, and PostgreSQL takes
+        # a status of 2 or more for a crash of its own.
+        wait
         # The names may have changed although the session ended badly.
         if [ "$(restored)" = 0 ]; then exit 0; fi
-        wait
     done
     # A transaction in any database may have the lock, and one that was prepared has no session.
     sql template1 -v database="$database" <<'END' >&2
