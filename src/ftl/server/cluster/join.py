@@ -206,7 +206,7 @@ async def _elected(members: Sequence[Member], sessions: Mapping[str, Session]) -
 async def progress_of(
     project: str, members: Sequence[Member], sessions: Mapping[str, Session]
 ) -> dict[str, tuple[float, ...]]:
-    """Manager -> how far it has followed a project, by its records there: the others may have gone on without it."""
+    """Manager -> how far it followed a project, by its records: others may have gone on."""
 
     async def one(member: Member) -> tuple[float, ...]:
         with suppress(FtlError):  # it has no records, or they cannot be read
