@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ftl.cli.app import CommandGroup, cli
-from ftl.cli.overview import COMMANDS
+from ftl.cli.overview import COMMANDS, OPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -52,7 +52,7 @@ def _helps(
     records = [
         option.get_help_record(context)
         for option in command.params
-        if isinstance(option, click.Option) and option.expose_value and not option.hidden
+        if isinstance(option, click.Option) and option.name not in OPTIONS and not option.hidden
     ]
     options = dict(record for record in records if record is not None)
     yield CommandHelp(context.command_path, usage, command.help or "", options, depth)

@@ -153,7 +153,6 @@ def test_a_change_without_a_plan() -> None:
             "shop",
             command=GivenCommand("restore", ("db",)),
             by="me@b",
-            wait=0.0,
             emit=lambda _: None,
         ):
             pass

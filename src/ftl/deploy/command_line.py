@@ -16,11 +16,13 @@ class GivenCommand:
     Attributes:
         name: Its name: "deploy", "preview up".
         options: With their values: "--mark-bad", "r3".
+        lock_wait: Seconds to wait for another operation on the project to end (--wait-lock); 0 gives up at once.
     """
 
     name: str
     arguments: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
+    lock_wait: float = 0.0
 
     @property
     def verb(self) -> str:

@@ -35,16 +35,15 @@ RECORD_SECONDS = 15.0
 
 @asynccontextmanager
 async def locked(
-    fleet: Fleet, project: str, *, command: GivenCommand, by: str, wait: float, emit: Emit
+    fleet: Fleet, project: str, *, command: GivenCommand, by: str, emit: Emit
 ) -> AsyncIterator[None]:
     """Take a project's deploy lock for a block, and write an audit line for its changes.
 
     Args:
         fleet: The servers; the first one gets the line.
         project: The project's name.
-        command: The command line.
+        command: The command line, and how long it waits for another holder.
         by: Who runs it.
-        wait: Seconds to wait for another holder; 0 gives up at once.
         emit: Receives a note when we wait.
 
     Raises:
@@ -53,7 +52,7 @@ async def locked(
     """
     session = fleet.first
     holder = holder_name(session, by, command.verb)
-    async with lock_taken(fleet, project, holder, wait=wait, emit=emit) as heartbeat:
+    async with lock_taken(fleet, project, holder, wait=command.lock_wait, emit=emit) as heartbeat:
         history = await read_history(session.engine, project)
         live = next((record for record in reversed(history.records) if record.outcome == "live"), None)
         release, environment = (live.release, live.environment) if live is not None else ("", "")

@@ -191,6 +191,6 @@ async def _take(
     except LockTaken:
         before = await request.backend.observe(fleet, request.project, request.servers)
         lock.refuse(before)
-        if not request.lock_wait:
+        if not request.command.lock_wait:
             raise
-    return await stack.enter_async_context(taken(wait=request.lock_wait)), before
+    return await stack.enter_async_context(taken(wait=request.command.lock_wait)), before

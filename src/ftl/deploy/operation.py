@@ -57,9 +57,8 @@ class OperationRequest:
         servers: Those of its cluster; empty with one server.
         root: Folder of ftl.yaml, or the current one.
         backend: Observes its servers, makes the plan and executes it.
-        command: The command line that asks for it.
+        command: The command line that asks for it, and how long it waits for the lock.
         services: The services (and for some commands dependencies) to change; empty for all.
-        lock_wait: Seconds to wait for another operation to end.
         dry_run: Only plan the change.
         registries: Reads `registries` of today's ftl.yaml, where the project is a recorded one, which has none; blocks,
             and raises an FtlError where there is no such file.
@@ -72,17 +71,14 @@ class OperationRequest:
     command: GivenCommand
     services: tuple[str, ...] = ()
     servers: tuple[ClusterServer, ...] = ()
-    lock_wait: float = 0.0
     dry_run: bool = False
     registries: Callable[[], Sequence[Registry]] | None = None
 
     @classmethod
-    def of(
-        cls, project: Project, root: Path, backend: Backend, command: GivenCommand, *, lock_wait: float = 0.0
-    ) -> OperationRequest:
+    def of(cls, project: Project, root: Path, backend: Backend, command: GivenCommand) -> OperationRequest:
         """The request for a project of ftl.yaml, which names its servers."""
         servers = project.servers
-        return cls(project.name, project.server, root, backend, command, servers=servers, lock_wait=lock_wait)
+        return cls(project.name, project.server, root, backend, command, servers=servers)
 
     @property
     def bare_project(self) -> Project:
@@ -95,7 +91,7 @@ class Operation:
     """A change of a project on its server.
 
     Attributes:
-        request: The change that was asked for; its command line, too, and how long to wait for the lock.
+        request: The change that was asked for; its command line, too.
         project: The project as it shall be.
         by: Who runs it; others who want the lock see it.
         plan: Observed server -> plan. Pure; called again once the lock is held.
@@ -145,7 +141,7 @@ async def run(operation: Operation, fleet: Fleet, observed: Observed, *, emit: E
     """Plan and, where there is anything to do, apply under the lock; a dry run only plans.
 
     Raises:
-        LockTaken: Another operation has the lock, and `lock_wait` seconds were not enough.
+        LockTaken: Another operation has the lock, and `GivenCommand.lock_wait` seconds were not enough.
         FtlError: As `operation.plan`, and as `DeployExecutor.run`.
     """
     request, plan = operation.request, operation.plan(observed)
@@ -255,7 +251,9 @@ def _lock(operation: Operation, fleet: Fleet, emit: Emit) -> AbstractAsyncContex
     if operation.lock is not None:
         return nullcontext(operation.lock)
     holder = holder_name(fleet.first, operation.by, operation.verb)
-    return lock_taken(fleet, operation.project.name, holder, wait=operation.request.lock_wait, emit=emit)
+    return lock_taken(
+        fleet, operation.project.name, holder, wait=operation.request.command.lock_wait, emit=emit
+    )
 
 
 def _audited(plan: Plan, operation: Operation, context: DeployContext) -> AbstractAsyncContextManager[None]:

@@ -55,7 +55,6 @@ class Change:
             "shop",
             command=GivenCommand("restore", ("db",)),
             by="me@b",
-            wait=0.0,
             emit=lambda _: None,
         ):
             await work()

@@ -8,14 +8,13 @@ import click
 
 from ftl.cli.options import seconds
 from ftl.cli.project import load_project
-from ftl.cli.running.command_line import given_command
+from ftl.cli.running.command_line import given_command, wait_lock_option
 from ftl.cli.running.operation import (
     adopt_option,
     build_option,
     deploy_fields,
     print_deploy,
     upgrade_proxy_option,
-    wait_lock_option,
 )
 from ftl.cli.running.run import pass_options, run
 from ftl.common.next_step import ftl
@@ -64,7 +63,6 @@ def command(
     options: Options,
     services: tuple[str, ...],
     build: bool,
-    wait_lock: float,
     upgrade_proxy: bool,
     adopt: bool,
     hooks: bool,
@@ -109,7 +107,6 @@ def command(
             purpose,
             services=services,
             build=build,
-            lock_wait=wait_lock,
             backup=backup,
             summary=path,
         )
@@ -123,7 +120,6 @@ def make_release(
     command: str = "deploy",
     services: tuple[str, ...] = (),
     build: bool = True,
-    lock_wait: float = 0.0,
     backup: bool = False,
     summary: Path | None = None,
     before: Callable[[Emit], Awaitable[None]] | None = None,
@@ -156,7 +152,7 @@ def make_release(
             from ftl.operations.databases.deploy_backup import with_backups
 
             backend = with_backups(backend)
-        operation = OperationRequest.of(project, root, backend, given, lock_wait=lock_wait)
+        operation = OperationRequest.of(project, root, backend, given)
         deploying = deploy(operation, request, machines, emit=emit)
         if not project.notify:
             return await deploying

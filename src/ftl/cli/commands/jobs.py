@@ -9,8 +9,7 @@ import click
 
 from ftl.cli.output import Fields, put, put_json, writing
 from ftl.cli.project import load_target, project_option
-from ftl.cli.running.command_line import given_command
-from ftl.cli.running.operation import wait_lock_option
+from ftl.cli.running.command_line import given_command, wait_lock_option
 from ftl.cli.running.run import pass_options, run
 from ftl.cli.views.tables import put_jobs
 from ftl.common.next_step import ftl
@@ -64,7 +63,7 @@ def list_jobs(options: Options) -> None:
 @click.argument("name")
 @wait_lock_option
 @pass_options
-def run_now(options: Options, name: str, wait_lock: float) -> None:
+def run_now(options: Options, name: str) -> None:
     """Run a job now, and print its log.
 
     The exit code is that of the job. It keeps running when FTL ends; its timeout applies.
@@ -78,7 +77,7 @@ def run_now(options: Options, name: str, wait_lock: float) -> None:
 
         address = target.address
         on = address.servers[0].host if address.servers else ""
-        request = JobRequest(target.project, name, target.root, given, wait_lock, on)
+        request = JobRequest(target.project, name, target.root, given, on)
         async with open_fleet(address.machines(project=target.project)) as fleet:
             return await run_job(request, fleet, lambda line: _show(options, name, line), emit)
 

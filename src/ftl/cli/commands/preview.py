@@ -13,8 +13,8 @@ from ftl.cli.next_step import complete_for
 from ftl.cli.options import replace_options, seconds
 from ftl.cli.output import Fields, put, put_table
 from ftl.cli.project import load_project, load_target, project_option
-from ftl.cli.running.command_line import given_command
-from ftl.cli.running.operation import OperationCall, build_option, wait_lock_option
+from ftl.cli.running.command_line import given_command, wait_lock_option
+from ftl.cli.running.operation import OperationCall, build_option
 from ftl.cli.running.run import pass_options, run
 from ftl.common.next_step import ftl
 from ftl.errors import UsageError
@@ -78,7 +78,6 @@ def up(
     pr: int | None,
     expires: str,
     build: bool,
-    wait_lock: float,
     end_hold: bool,
     summary: str | None,
 ) -> None:
@@ -125,7 +124,6 @@ def up(
             NewRelease(end_hold=end_hold, preview=preview),
             command="preview up",
             build=build,
-            lock_wait=wait_lock,
             summary=path,
             before=before,
             more=fields,
@@ -181,9 +179,7 @@ def list_previews(options: Options, project: str | None) -> None:
 @wait_lock_option
 @project_option
 @pass_options
-def down(
-    options: Options, name: str | None, pr: int | None, dry_run: bool, wait_lock: float, project: str | None
-) -> None:
+def down(options: Options, name: str | None, pr: int | None, dry_run: bool, project: str | None) -> None:
     """Remove a preview from the server, with its data.
 
     It does not ask. A preview that the server has already removed is not an error.
@@ -223,9 +219,7 @@ def down(
         else:
             put(f"{target.project} was removed from {result.plan.server}")
 
-    OperationCall(options, target, given_command(), dry_run, wait_lock).run(
-        "preview down", work, fields, show
-    )
+    OperationCall(options, target, given_command(), dry_run).run("preview down", work, fields, show)
     if not dry_run:
         remember_previews(of, [each for each in seen(f"previews:{of}") if each != preview])
 

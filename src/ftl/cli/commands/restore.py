@@ -10,8 +10,7 @@ import click
 
 from ftl.cli.output import put
 from ftl.cli.project import load_target, project_option
-from ftl.cli.running.command_line import given_command
-from ftl.cli.running.operation import wait_lock_option
+from ftl.cli.running.command_line import given_command, wait_lock_option
 from ftl.cli.running.run import pass_options, run
 from ftl.errors import UsageError
 from ftl.events import Note
@@ -42,7 +41,6 @@ def command(
     from_server: str | None,
     drill: bool,
     yes: bool,
-    wait_lock: float,
     project: str | None,
 ) -> None:
     """Restore a database from a backup.
@@ -75,7 +73,7 @@ def command(
         deployed = target.bare_project
         observer = target.address.observer
         request = RestoreRequest(
-            deployed, name, file, target.root, given, drill, confirm, observer.observe, wait_lock, dump
+            deployed, name, file, target.root, given, drill, confirm, observer.observe, dump
         )
         async with observer.connect(target.address.machines(project=target.project)) as fleet:
             await mask_secrets_of_servers(fleet, deployed, lambda text: emit(Note(text, "warning")))

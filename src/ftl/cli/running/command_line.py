@@ -12,11 +12,30 @@ if TYPE_CHECKING:
 
     from ftl.deploy.command_line import GivenCommand
 
-CHANGES_NOTHING = frozenset({"dry_run", "number", "project", "summary", "wait_lock", "yes"})
+CHANGES_NOTHING = frozenset({"dry_run", "number", "project", "summary", "yes"})
 """Names of parameters that choose the project, or shape the run and its output.
 
 They change nothing on the server. The global options are not among the values that commands get.
 """
+
+
+_LOCK_WAIT = "ftl.lock_wait"
+
+
+def _keep_lock_wait(context: click.Context, _option: click.Parameter, value: float) -> None:
+    context.meta[_LOCK_WAIT] = value
+
+
+wait_lock_option = click.option(
+    "--wait-lock",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    metavar="SECONDS",
+    expose_value=False,
+    callback=_keep_lock_wait,
+    help="Seconds to wait for another deploy of this project to end.",
+)
+"""Becomes `GivenCommand.lock_wait`; no command handles it itself."""
 
 
 def given_command() -> GivenCommand:
@@ -32,7 +51,8 @@ def given_command() -> GivenCommand:
             arguments += _values(value)
         elif isinstance(parameter, click.Option) and _is_given(context, parameter):
             options += _words(parameter, value)
-    return GivenCommand(" ".join(_names(context)), tuple(arguments), tuple(options))
+    name, lock_wait = " ".join(_names(context)), context.meta.get(_LOCK_WAIT, 0.0)
+    return GivenCommand(name, tuple(arguments), tuple(options), lock_wait)
 
 
 def _names(context: click.Context) -> list[str]:

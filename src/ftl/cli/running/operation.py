@@ -9,7 +9,7 @@ import click
 
 from ftl.cli.output import Fields, put, put_table
 from ftl.cli.project import DeployedProject, load_registries, load_target, project_option
-from ftl.cli.running.command_line import given_command
+from ftl.cli.running.command_line import given_command, wait_lock_option
 from ftl.cli.running.run import pass_options, run
 from ftl.cli.views.maintenance import maintenance_text
 from ftl.errors import UsageError
@@ -30,14 +30,6 @@ if TYPE_CHECKING:
 
 HEADER = ("SERVICE", "ACTION", "IMAGE", "SENT", "REUSED")
 OPTIONAL = ("IMAGE", "REUSED")
-
-wait_lock_option = click.option(
-    "--wait-lock",
-    type=click.FloatRange(min=0),
-    default=0.0,
-    metavar="SECONDS",
-    help="Seconds to wait for another deploy of this project to end.",
-)
 
 build_option = click.option(
     "--build/--no-build", default=True, help="Build first, or use the images of the last build."
@@ -67,13 +59,12 @@ R = TypeVar("R", bound=_Planned)
 
 
 class OperationCall(NamedTuple):
-    """Call of a command that changes a deployed project; `lock_wait` are seconds."""
+    """Call of a command that changes a deployed project."""
 
     options: Options
     target: DeployedProject
     command: GivenCommand
     dry_run: bool
-    lock_wait: float
 
     def run(
         self,
@@ -93,7 +84,6 @@ class OperationCall(NamedTuple):
             address.backend,
             self.command,
             servers=address.servers,
-            lock_wait=self.lock_wait,
             dry_run=self.dry_run,
             registries=self._registries,
         )
@@ -172,11 +162,9 @@ def changes_project(function: Callable[..., None]) -> Callable[..., None]:
     @wait_lock_option
     @project_option
     @pass_options
-    def call(
-        options: Options, /, *, dry_run: bool, wait_lock: float, project: str | None, **arguments: object
-    ) -> None:
+    def call(options: Options, /, *, dry_run: bool, project: str | None, **arguments: object) -> None:
         target = load_target(options, project, changes=not dry_run)
-        function(OperationCall(options, target, given_command(), dry_run, wait_lock), **arguments)
+        function(OperationCall(options, target, given_command(), dry_run), **arguments)
 
     return update_wrapper(call, function)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
@@ -69,11 +70,11 @@ async def audited_setup(call: SetupCall, emit: Emit) -> AsyncIterator[Emit]:
 
 
 async def _tell(call: SetupCall, emit: Emit, error: FtlError | None) -> None:
-    by = (await author(call.root)).name
+    by, command = (await author(call.root)).name, replace(call.command, lock_wait=LOCK_SECONDS)
     with suppress(FtlError):
         async with (
             call.connect(call.machines) as fleet,
-            locked(fleet, call.project, command=call.command, by=by, wait=LOCK_SECONDS, emit=emit),
+            locked(fleet, call.project, command=command, by=by, emit=emit),
         ):
             if error is not None:
                 raise error

@@ -55,7 +55,6 @@ class RestoreRequest:
         drill: Restore into a throwaway container instead, and touch nothing else.
         confirm: Asks whether to go on; raises where it must not.
         observe: Observes the servers.
-        lock_wait: Seconds to wait for another operation on the project to end.
         dump: The dump's bytes, which can be read again from their start; None for one that the server has made.
     """
 
@@ -67,7 +66,6 @@ class RestoreRequest:
     drill: bool
     confirm: Callable[[], Awaitable[None]]
     observe: Observe
-    lock_wait: float = 0.0
     dump: BinaryIO | None = None
 
 
@@ -124,7 +122,6 @@ async def restore(request: RestoreRequest, fleet: Fleet, emit: Emit) -> RestoreR
             request.project.name,
             command=request.command,
             by=by,
-            wait=request.lock_wait,
             emit=emit,
         ):
             # An operation that we waited for may have replaced the container.

@@ -36,7 +36,6 @@ class JobRequest:
     Attributes:
         root: Folder of ftl.yaml, or the current one.
         command: The command line that asks for it.
-        lock_wait: Seconds to wait for an operation on the project to end.
         on: The server of a cluster that jobs run on; empty with one server.
     """
 
@@ -44,7 +43,6 @@ class JobRequest:
     name: str
     root: Path
     command: GivenCommand
-    lock_wait: float = 0.0
     on: str = ""
 
 
@@ -82,9 +80,7 @@ async def run_job(request: JobRequest, fleet: Fleet, show: Callable[[LogLine], N
     engine = session.engine
     job = find_job(await read_jobs(engine, request.project), name, session.name)
     by = (await author(request.root)).name
-    async with locked(
-        fleet, request.project, command=request.command, by=by, wait=request.lock_wait, emit=emit
-    ):
+    async with locked(fleet, request.project, command=request.command, by=by, emit=emit):
         before = await engine.container(job.container)
         container = await crontab.start(session.machine, job.container)
         if not container:

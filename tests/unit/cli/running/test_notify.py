@@ -227,9 +227,7 @@ def test_rollback_sends_the_releases(tmp_path: Path, receiver: Receiver) -> None
     """The one that is live now, and the one that it restores."""
     (tmp_path / "ftl.yaml").write_text(f"{PROJECT}notify: ['{receiver.url}']\n")
     options = Options(file=str(tmp_path / "ftl.yaml"))
-    call = OperationCall(
-        options, load_target(options, None), GivenCommand("rollback"), dry_run=False, lock_wait=0.0
-    )
+    call = OperationCall(options, load_target(options, None), GivenCommand("rollback"), dry_run=False)
     asked = project()
     observed = server(asked, ready=False)
     made = replace(plan(asked, observed), release="r13")

@@ -43,9 +43,7 @@ def registries_of(options: Options, name: str | None) -> Callable[[], Sequence[R
         requests.append(request)
         raise Got("")
 
-    call = OperationCall(
-        options, load_target(options, name), GivenCommand("rollback"), dry_run=True, lock_wait=0.0
-    )
+    call = OperationCall(options, load_target(options, name), GivenCommand("rollback"), dry_run=True)
     with pytest.raises(Got):
         call.run("rollback", work, lambda _: {}, lambda _: None)
     assert requests[0].registries is not None

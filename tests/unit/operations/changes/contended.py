@@ -38,8 +38,7 @@ OPERATION = OperationRequest(
     Server(host="server"),
     Path("/"),
     replace(BACKEND, connect=connect),
-    GivenCommand("rollback"),
-    lock_wait=60.0,
+    GivenCommand("rollback", lock_wait=60.0),
 )
 """One that waits for the lock, in a folder of no repository: git may be killed by the fake clock."""
 

@@ -142,7 +142,7 @@ def test_a_wrong_release_is_refused_whoever_has_the_lock(
         ):
             await write_record(deploys.engine, "u", record)
         change = OperationRequest(
-            "u", Server(host="server"), Path(), backend_of(session), GivenCommand("rollback"), lock_wait=wait
+            "u", Server(host="server"), Path(), backend_of(session), GivenCommand("rollback", lock_wait=wait)
         )
         request = RollbackRequest(change, release)
         with pytest.raises(error, match=words):
