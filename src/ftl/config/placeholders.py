@@ -38,7 +38,7 @@ def placeholder_notes(project: Project) -> tuple[str, ...]:
     notes: dict[tuple[str, str], str] = {}
     for path, value, consequence in _placeholders(project):
         location = project.locations.nearest(*path)
-        place = f"{location.file.name}:{location.line}" if location.line else location.file.name
+        place = location.shown
         key = next(str(step) for step in reversed(path) if isinstance(step, str))
         note = f"{place}: {key}: {value} is a placeholder, and {consequence}"
         notes.setdefault((value, consequence), note)

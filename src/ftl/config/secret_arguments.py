@@ -24,7 +24,5 @@ def secret_argument_notes(project: Project) -> tuple[str, ...]:
         location = location.used_at or location
         secrets = f"the secret {names[0]}" if len(names) == 1 else f"the secrets {' and '.join(names)}"
         seen = f"{command[-1]} has {secrets} in it, which the process list there shows to everybody"
-        notes[
-            f"{location.file.name}:{location.line}: {seen}: {_LOGIN if command[0] == 'registries' else _ADVICE}"
-        ] = None
+        notes[f"{location.shown}: {seen}: {_LOGIN if command[0] == 'registries' else _ADVICE}"] = None
     return tuple(notes)

@@ -33,7 +33,7 @@ def shadow_notes(project: Project, variables: Variables) -> tuple[str, ...]:
         own = f", or write `{secret.name}: {{env: {secret.name}}}` below `secrets` in ftl.{overlay}.yaml"
         notes.append(
             f"{variable.origin}: {secret.name} is not what `secrets` takes, which has another source for it "
-            f"({location.file.name}:{location.line}): remove the line{own if overlay else ''}"
+            f"({location.shown}): remove the line{own if overlay else ''}"
         )
     return tuple(notes)
 

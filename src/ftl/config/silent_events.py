@@ -22,7 +22,7 @@ def silent_event_notes(project: Project) -> Iterator[str]:
         if not missed or one.events is not None or NOT_FETCHED in one.url or one.server_urls:
             continue
         location = project.locations.nearest("notify", index)
-        place = f"{location.file.name}:{location.line}" if location.line else location.file.name
+        place = location.shown
         yield (
             f"{place}: notify: {one.scheme}:// gets no {' and no '.join(missed)}, which the server sends by itself and "
             "without apprise: use the webhook of the service, or write `events: [deploy, failure, rollback]`"

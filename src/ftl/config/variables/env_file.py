@@ -68,7 +68,7 @@ class Variable:
     @property
     def origin(self) -> str:
         """The place, as messages name it."""
-        return f"{self.location.file.name}:{self.location.line}" if self.location else "the environment"
+        return self.location.shown if self.location else "the environment"
 
 
 def parse_env_file(

@@ -62,7 +62,12 @@ class Location:
     @property
     def origin(self) -> str:
         """The place as `ftl config --origin` names it; empty: a file as a whole."""
-        return self.given_by or (f"{self.file.name}:{self.line}" if self.line else "")
+        return self.given_by or (self.shown if self.line else "")
+
+    @property
+    def shown(self) -> str:
+        """The place in a note: `ftl.yaml:7`; of a file as a whole its name."""
+        return f"{self.file.name}:{self.line}" if self.line else self.file.name
 
     @property
     def unquoted(self) -> Location:
@@ -81,7 +86,7 @@ class Location:
 
         `line 7`, or `.env:7` if it is in another file.
         """
-        return f"line {self.line}" if self.file is other.file else f"{self.file.name}:{self.line}"
+        return f"line {self.line}" if self.file is other.file else self.shown
 
 
 @dataclass(frozen=True, slots=True)

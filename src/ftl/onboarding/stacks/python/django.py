@@ -11,8 +11,7 @@ from ftl.onboarding.app import App, Command, Evidence, FoundHealthCheck
 from ftl.onboarding.folder import NOT_SOURCE
 from ftl.onboarding.stacks.health import found_health
 from ftl.onboarding.stacks.python.app import ANY, PORT, any_python, python_app
-from ftl.onboarding.stacks.python.django_settings import build_values, find_settings
-from ftl.onboarding.stacks.python.django_sqlite import find_django_sqlite
+from ftl.onboarding.stacks.python.django_settings import build_values, find_django_sqlite, find_settings
 from ftl.onboarding.stacks.python.media import find_media
 from ftl.onboarding.stacks.python.packages import packages
 from ftl.onboarding.stacks.sqlite import has_other_client

@@ -1,4 +1,4 @@
-"""Django's settings: the module for a server, and the variables that it demands."""
+"""Django's settings: the module for a server, variables that it demands, its SQLite file."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
+from ftl.onboarding.stacks.sqlite import SqliteFile
 from ftl.onboarding.variables.calls import has_default
 
 if TYPE_CHECKING:
@@ -27,6 +28,16 @@ _OF_KIND = {
     "email": "consolemail://", "email_url": "consolemail://", "url": "http://localhost",
 }  # fmt: skip
 """Reader of django-environ or cast of python-decouple -> a value that it takes."""
+
+_ENGINE = "django.db.backends.sqlite3"
+_USUAL = re.compile(
+    r"""BASE_DIR\s*/\s*["']db\.sqlite3["']|\bjoin\(\s*BASE_DIR\s*,\s*["']db\.sqlite3["']"""
+    r"""|["']NAME["']\s*:\s*["']db\.sqlite3["']"""
+)
+"""The file where Django's generator has it, next to manage.py."""
+
+_DATABASE = re.compile(rf"\{{[^{{}}]*{re.escape(_ENGINE)}[^{{}}]*\}}")
+_NAME = re.compile(r"""["']NAME["']\s*:\s*(?:["'](?P<text>[^"'\n]*)["']\s*[,}\n])?""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,3 +131,18 @@ def _text(folder: AppFolder, module: str, seen: set[str]) -> str:
             name = ".".join([*parts, name.lstrip(".")]).strip(".")
         text += _text(folder, name, seen)
     return text
+
+
+def find_django_sqlite(text: str, settings: str, *, is_only: bool) -> SqliteFile | None:
+    """The SQLite file; `is_only` says that the app has no client of another database."""
+    if _ENGINE not in text:
+        return None
+    if _USUAL.search(text):
+        return SqliteFile("db.sqlite3", settings)
+    names = [name for each in _DATABASE.findall(text) if (name := _NAME.search(each))] if is_only else []
+    for name in names:
+        is_computed = name["text"] is None
+        written = str(name["text"] or "")
+        if is_computed or (written and ":memory:" not in written):
+            return SqliteFile("", settings, absolute=written if written.startswith("/") else "")
+    return None
