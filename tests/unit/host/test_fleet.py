@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
@@ -97,7 +98,7 @@ def seconds(monkeypatch: pytest.MonkeyPatch) -> tuple[float, float]:
     found = 0.6, 0.3
     monkeypatch.setattr(fleets, "GRACE", found[0])
     monkeypatch.setattr(fleets, "PATIENCE", found[1])
-    monkeypatch.setattr("ftl.host.fleet.may_ask", lambda: False)
+    monkeypatch.setattr("sys.stdin", io.StringIO())
     return found
 
 
