@@ -56,7 +56,7 @@ def test_a_page_is_true(page: str, sandbox: dict[str, str], tmp_path: Path) -> N
             reader.follow(block, has_the_same_header)
     finally:
         for environment in ("", "-e staging ", "-e preview/pr-12 "):
-            reader.run(f"ftl {environment}remove --volumes --yes")
+            reader.run(f"ftl {environment}remove --volumes --backups --yes")
         # The next reader begins with r1
         forget = "rm -rf /var/lib/docker/volumes/ftl-state/_data/shop*"
         argv = ("docker", "exec", f"ftl-sandbox-{sandbox['FTL_SANDBOX']}", "sh", "-c", forget)
