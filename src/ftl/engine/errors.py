@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import re
 import sys
 import tarfile
 from collections.abc import Awaitable, Callable, Iterator
@@ -25,6 +26,10 @@ Explain = Callable[[], Awaitable[FtlError | None]]
 # aiodocker's status for "could not connect" (docker.py, `_do_query`); not one of HTTP.
 _NOT_CONNECTED = 900
 
+_NO_PROGRAM = re.compile(r'exec: "([^"]+)": (?:executable file not found|stat \S+: no such file)')
+
+_ID = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")
+
 
 @dataclass(frozen=True, slots=True)
 class EngineCall:
@@ -38,6 +43,11 @@ class EngineCall:
 MakeError = Callable[[EngineCall, BaseException], EngineError]
 
 
+def shortened(text: str) -> str:
+    """Shorten the IDs in a text, as `docker` does."""
+    return _ID.sub(r"\1", text)
+
+
 def _refused(call: EngineCall, error: BaseException) -> EngineError:
     """The engine answered with an error, or the client library could not reach it."""
     status = getattr(error, "status", 0)
@@ -45,7 +55,7 @@ def _refused(call: EngineCall, error: BaseException) -> EngineError:
         return _unreachable(call, error.__context__ or error)
     cause = str(getattr(error, "message", error)).strip().rstrip(".")
     return EngineError(
-        f"the engine on {call.engine} could not {call.action}",
+        f"the engine on {call.engine} could not {shortened(call.action)}",
         status=status,
         cause=cause,
         hint=_hint(call, cause),
@@ -179,4 +189,8 @@ def _hint(call: EngineCall, cause: str) -> str | None:
         )
     if "port is already allocated" in cause or "address already in use" in cause:
         return f"another program on {call.engine} listens on that port: `sudo ss -ltnp` there shows which"
+    if missing := _NO_PROGRAM.search(cause):
+        return (
+            f"its image has no program `{missing[1]}`, which `command`, `entrypoint` or the Dockerfile names"
+        )
     return None

@@ -54,6 +54,26 @@ def test_an_error_keeps_status_and_message() -> None:
     assert error.message == "the engine on shop could not list its containers"
 
 
+@pytest.mark.parametrize(
+    "cause",
+    [
+        'exec: "python": executable file not found in $PATH',
+        'exec: "python": stat python: no such file or directory',
+    ],
+)
+def test_a_program_that_the_image_lacks_is_named(cause: str) -> None:
+    """The engine says it among words about its own parts."""
+    start = "failed to create shim task: OCI runtime create failed: runc create failed: "
+    error = mapped(docker.DockerError(400, f"{start}unable to start container process: {cause}: unknown"))
+    assert "no program `python`" in str(error.hint)
+
+
+def test_ids_are_short_as_those_of_docker() -> None:
+    """Nobody compares 64 digits."""
+    assert errors.shortened(f"start {'0123456789abcdef' * 4}") == "start 0123456789ab"
+    assert errors.shortened(f"pull x@sha256:{'0' * 63}") == f"pull x@sha256:{'0' * 63}"
+
+
 def test_a_full_disk_says_how_to_free_it() -> None:
     """An error about a full disk, anywhere in the message, has a hint."""
     error = mapped(docker.DockerStreamError("write /var/lib/docker/x: no space left on device"))

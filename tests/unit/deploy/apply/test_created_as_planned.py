@@ -1,4 +1,4 @@
-"""Containers are created as the plan has them: no runner changes planned settings."""
+"""Containers are created as the plan has them, and called by its names if they cannot start."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 from ftl.config.models.project import Dependency, Project, ProjectInfo, Server, Service
+from ftl.deploy.apply.clients import RunClients
+from ftl.deploy.apply.context import DeployContext
+from ftl.deploy.apply.steps.containers import create_and_start
 from ftl.deploy.command_line import GivenCommand
 from ftl.deploy.observe.snapshot import observe
 from ftl.deploy.operation import Operation, OperationRequest, run
@@ -15,17 +20,22 @@ from ftl.deploy.plan.planner import PlanInputs, make_plan
 from ftl.deploy.plan.steps.containers import StartContainers, StartDependency
 from ftl.deploy.request import Author, PlanRequest
 from ftl.engine import labels
+from ftl.engine.errors import shortened
+from ftl.engine.specs import ContainerSpec
 from ftl.engine.values import Mount
+from ftl.errors import EngineError
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
+from tests.support.fake_engine import FakeEngine
 from tests.support.fake_images import INFO
+from tests.support.fake_machine import FakeMachine
 from tests.unit.deploy.kills.model import BACKEND
 from tests.unit.deploy.model_machine import ModelMachine
 from tests.unit.deploy.model_server import ModelEngine
+from tests.unit.deploy.world import project, server
 
 if TYPE_CHECKING:
     from ftl.deploy.plan.model import Plan
-    from ftl.engine.specs import ContainerSpec
 
 PROJECT = Project(
     project=ProjectInfo(name="shop"),
@@ -89,3 +99,25 @@ def test_volumes_that_an_image_declares_are_created_and_the_plan_says_so() -> No
     assert found == created(spec, found.image, Mount("shop-cache.var.lib.cache", DECLARED))
     (start,) = (step for step in plan.steps if isinstance(step, StartDependency))
     assert start.text == "start cache (new), with the volumes that its image declares"
+
+
+class Refusing(FakeEngine):
+    """An engine that cannot start a container, and calls it by its ID."""
+
+    async def start(self, container: str) -> None:
+        raise EngineError(f"the engine on shop could not start {shortened(container)}", cause="no `python`")
+
+
+def test_a_container_that_cannot_be_started_is_called_by_its_name() -> None:
+    """Nobody knows the ID of one that FTL has just created and removes again."""
+    engine = Refusing(images=["shop-web:r2"])
+    asked = project()
+    session = Session("shop", FakeMachine(), engine, INFO)
+    context = DeployContext(
+        asked, Path(), Fleet([session]), session, server(asked), "r2", print, RunClients(asked, Path())
+    )
+    spec = ContainerSpec(image="shop-web:r2", labels={}, restart="no")
+    with pytest.raises(EngineError) as caught:
+        asyncio.run(create_and_start(context, "shop-web-r2", spec))
+    assert caught.value.message == "the engine on shop could not start shop-web-r2"
+    assert caught.value.cause == "no `python`"

@@ -25,7 +25,7 @@ from ftl.deploy.plan.steps.containers import (
 )
 from ftl.deploy.plan.tracks.cleanup import DEPENDENCY_STOP
 from ftl.engine import labels
-from ftl.engine.errors import ignoring
+from ftl.engine.errors import ignoring, shortened
 from ftl.engine.values import Mount
 from ftl.errors import EngineError, UsageError
 from ftl.events import Note
@@ -129,7 +129,12 @@ async def start_containers(context: DeployContext, step: StartContainers) -> Non
 
 async def create_and_start(context: DeployContext, name: str, spec: ContainerSpec) -> None:
     """Create and start a container; neither call is given up half way."""
-    await shielded(context.engine.start(await context.create(name, spec)))
+    container = await context.create(name, spec)
+    try:
+        await shielded(context.engine.start(container))
+    except EngineError as error:
+        error.message = error.message.replace(shortened(container), name)
+        raise
 
 
 @RUNNERS.runs(RestartContainers)

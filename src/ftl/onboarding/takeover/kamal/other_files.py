@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from ftl.onboarding.takeover.draft import Draft
     from ftl.onboarding.takeover.kamal.beside import KamalFiles
 
+_UNBRACED = re.compile(r"(?<!\\)\$([A-Za-z_][A-Za-z0-9_]*)")
+
 
 def secret_rows(draft: Draft, beside: KamalFiles, variables: Mapping[str, str]) -> Iterator[KeyReport]:
     """The rows of the secrets of a destination, or of none.
@@ -44,8 +46,22 @@ def secret_rows(draft: Draft, beside: KamalFiles, variables: Mapping[str, str]) 
             what = f"`${{NAME}}` takes it from the environment or {env_file}, as here; it is not set now"
             row = Verdict.CHANGED, what
         else:
-            row = Verdict.NEEDS_YOU, f"copy the line to {env_file}, from where `${{{name}}}` takes it"
+            copied = f"copy the line to {env_file}{_other_words(value, draft)}"
+            row = Verdict.NEEDS_YOU, f"{copied}; `${{{name}}}` takes it from there"
         yield KeyReport(f"{place}: {name}", *row)
+
+
+def _other_words(value: str, draft: Draft) -> str:
+    """The words that have to be others in .env, where `$NAME` is ordinary text."""
+    changes = {}
+    if not value.startswith("'"):
+        changes = {f"${name}": f"${{{name}}}" for name in _UNBRACED.findall(value)}
+    for name in (*draft.dependencies, *draft.services):
+        host = f"{draft.name}-{name}"
+        if re.search(rf"(?<![\w.-]){re.escape(host)}(?![\w.-])", value):
+            changes[host] = name
+    words = " and ".join(f"`{new}` in place of `{old}`" for old, new in changes.items())
+    return f", with {words}" if words else ""
 
 
 def _is_used(name: str, written: str) -> bool:
