@@ -25,6 +25,12 @@ WORD_SECONDS = 20.0
 It misses three signs of life, 5 s each.
 """
 
+UNKNOWN_SECONDS = 60.0
+"""Seconds until the Swarm calls a server down that was lost together with its leader.
+
+The new leader calls all servers "unknown", and waits for six signs of life.
+"""
+
 _ASK_SECONDS = 2.0
 
 
@@ -41,11 +47,15 @@ async def observe_reachable(
     Raises:
         ServerError: One that does not answer is not down.
     """
-    deadline = loop_time() + WORD_SECONDS
     observed = await observe_repaired(observe, fleet, project, servers)
-    while observed.unreachable and loop_time() < deadline:
+    began = loop_time()
+    while any(
+        loop_time() - began < (UNKNOWN_SECONDS if state == "unknown" else WORD_SECONDS)
+        for state in observed.unreachable.values()
+    ):
         await asyncio.sleep(_ASK_SECONDS)
-        observed = await observe(fleet, project, servers)
+        with suppress(ServerError):  # while a leader is elected
+            observed = await observe(fleet, project, servers)
     for server in observed.unreachable:
         why = fleet.missing[server]
         raise ServerError(unreachable_text(server), cause=why.summary, hint=REACH_HINT)

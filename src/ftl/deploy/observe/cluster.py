@@ -99,9 +99,11 @@ async def observe_fleet(fleet: Fleet, project: str, servers: Sequence[ClusterSer
             for node in nodes
             if node.id not in known and (host := hosts[node.id]) and host not in listed
         },
-        unreachable=tuple(
-            host for node in nodes if (host := hosts[node.id]) in fleet.missing and not node.is_lost
-        ),
+        unreachable={
+            host: node.state
+            for node in nodes
+            if (host := hosts[node.id]) in fleet.missing and not node.is_lost
+        },
         live_published=len(live) == 1,
         crontab_differs=any(outdated),
         joining=tuple(session.name for session in fleet if session.info.node not in admitted),

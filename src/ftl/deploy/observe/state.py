@@ -93,7 +93,8 @@ class Observed:
         notify: Where the only server sends messages by itself; each of several has that of its own (`views`).
         views: The servers of a cluster that answer, in the order of ftl.yaml; empty with one server.
         down: Those that do not.
-        unreachable: Those of `down` that the Swarm does not call down: only we do not reach them, or not yet.
+        unreachable: Those of `down` that are not down for the Swarm -> their state there: only we do not reach them,
+            or it has not noticed yet.
         joining: Those of `views` on which the Swarm places nothing of the project before a deploy brings the images.
         unseen: Servers that the Swarm knows as the project's, and that are none of `views`.
         unlisted: Those of them that ftl.yaml does not name, until `ftl setup` has taken them out -> whether the Swarm
@@ -124,7 +125,7 @@ class Observed:
     notify: bytes = field(default=b"", repr=False)
     views: tuple[ServerView, ...] = ()
     down: tuple[str, ...] = ()
-    unreachable: tuple[str, ...] = ()
+    unreachable: Mapping[str, str] = field(default_factory=dict)
     joining: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()
     unlisted: Mapping[str, bool] = field(default_factory=dict)

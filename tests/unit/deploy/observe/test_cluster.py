@@ -228,13 +228,13 @@ def test_servers_of_the_swarm_that_are_not_seen() -> None:
         return await observe_fleet(Fleet([session], {"b": ServerError("no way to b")}), "shop", SERVERS[:2])
 
     found = asyncio.run(look())
-    assert (found.down, found.unreachable) == (("b",), ("b",))
+    assert (found.down, found.unreachable) == (("b",), {"b": "ready"})
     assert (found.unseen, found.jobless, found.joining) == (("b",), frozenset("a"), ("a",))
     assert found.unlisted == {}
     label_map["a"][labels.node_role("shop", labels.ANY_ROLE)] = "true"
     engine._nodes = [replace(node, state="down") if node.id == "b" else node for node in engine._nodes]
     found = asyncio.run(look())
-    assert (found.joining, found.down, found.unreachable) == ((), ("b",), ())
+    assert (found.joining, found.down, found.unreachable) == ((), ("b",), {})
 
 
 @pytest.mark.parametrize(
