@@ -7,7 +7,7 @@ import os
 import socket
 import tempfile
 import time
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,7 @@ LOGIN = "echo $$ in {folder}; exec sleep 60"
 def state(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
     """A folder of notes; nothing of other tests is left, nor anything of the test itself."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     fresh(monkeypatch)
     yield tmp_path / "state" / "ftl" / "ssh"
@@ -109,7 +110,7 @@ def test_the_same_command_is_started_ahead_and_taken(
     assert not runs(ahead.pid)
 
 
-@pytest.mark.parametrize("change", ["edited", "overlay", "gone", "words", "folder", "agent", "note"])
+@pytest.mark.parametrize("change", ["edited", "overlay", "gone", "words", "folder", "agent", "note", "ssh"])
 def test_after_a_change_nothing_is_started(
     monkeypatch: pytest.MonkeyPatch, state: Path, tmp_path: Path, folder: Path, change: str
 ) -> None:
@@ -130,6 +131,9 @@ def test_after_a_change_nothing_is_started(
             monkeypatch.chdir(tmp_path / "other")
         case "agent":
             environ = {"SSH_AUTH_SOCK": "/run/agent"}
+        case "ssh":
+            (tmp_path / ".ssh").mkdir()
+            (tmp_path / ".ssh" / "config").write_text("StrictHostKeyChecking yes")
         case _:
             (note,) = state.iterdir()
             note.write_text('{"files": {}, "starts": [{"words": 1}, 2]}')
@@ -151,6 +155,85 @@ def test_what_nobody_takes_is_ended_with_its_note(
     assert list(state.iterdir()) == []
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(ahead.output)
+
+
+@pytest.mark.parametrize(
+    ("script", "taken"),
+    [("exit 0", False), ("exit 255", True), ("touch {folder}/master; exit 0", True)],
+    ids=["ended", "refused", "stands"],
+)
+def test_a_connection_that_has_ended_unused_is_not_taken(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, script: str, taken: bool
+) -> None:
+    """A command that prints a secret took longer than ssh waits: the login is begun again. A refusal is one."""
+    connected_by = command(folder, script)
+    Path("ftl.yaml").write_text("project: shop\n")
+    head_start.begin(WORDS, {})
+    head_start.depends_on(["ftl.yaml"])
+    head_start.note(connected_by, str(folder), shared=False)
+    fresh(monkeypatch)
+    head_start.begin(WORDS, {})
+    (ahead,) = begun()
+    while ahead.status is None:
+        time.sleep(0.01)
+    other = folder.with_name("ftl-abc")
+    found = head_start.take(command(other, script), str(other), shared=False)
+    assert found is (ahead if taken else None)
+    assert Path(ahead.folder).exists() is taken
+    assert begun() == []
+    if found is not None:
+        found.end()
+
+
+@contextmanager
+def terminal() -> Iterator[None]:
+    """A terminal as stdin and stderr."""
+    ours, theirs = os.openpty()
+    saved = {number: os.dup(number) for number in (0, 2)}
+    for number in saved:
+        os.dup2(theirs, number)
+    try:
+        yield
+    finally:
+        for number, copy in saved.items():
+            os.dup2(copy, number)
+            os.close(copy)
+        os.close(ours)
+        os.close(theirs)
+
+
+def test_two_do_not_ask_on_the_terminal_at_once(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """The configuration leads elsewhere: the one that was started ahead ends before another starts."""
+    other = folder.with_name("ftl-abc")
+    with terminal():
+        connected(monkeypatch, folder)
+        head_start.begin(WORDS, {})
+        (ahead,) = begun()
+        assert head_start.take(command(other, "exec sleep 61"), str(other), shared=False) is None
+    assert begun() == []
+    assert not runs(ahead.pid)
+
+
+def test_a_command_that_connects_again_is_begun_once(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """A lost connection is made again, in another folder."""
+    Path("ftl.yaml").write_text("project: shop\n")
+    head_start.begin(WORDS, {})
+    head_start.depends_on(["ftl.yaml"])
+    for each in (folder, folder.with_name("ftl-abc")):
+        head_start.note(command(each), str(each), shared=False)
+    fresh(monkeypatch)
+    head_start.begin(WORDS, {})
+    assert len(begun()) == 1
+
+
+def test_a_note_that_others_may_have_written_is_not_run(
+    monkeypatch: pytest.MonkeyPatch, state: Path, folder: Path
+) -> None:
+    """It is a command line: under sudo, it would be run as root."""
+    connected(monkeypatch, folder)
+    state.chmod(0o770)
+    head_start.begin(WORDS, {})
+    assert begun() == []
 
 
 def test_a_kept_connection_is_begun_in_its_folder(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:

@@ -90,7 +90,6 @@ class StartedAhead:
     """One that was started before asyncio was imported, which knows nothing of it."""
 
     def __init__(self, head: HeadStart) -> None:
-        self._status: int | None = None
         self._head = head
         self._pipe = head.output
         self._output = bytearray()
@@ -98,11 +97,8 @@ class StartedAhead:
 
     @property
     def status(self) -> int | None:
-        """Its exit status, which only it asks the system for."""
-        if self._status is None:
-            ended, status = os.waitpid(self._head.pid, os.WNOHANG)
-            self._status = os.waitstatus_to_exitcode(status) if ended else None
-        return self._status
+        """Its exit status; None: it still runs."""
+        return self._head.status
 
     @property
     def output(self) -> bytes:
@@ -127,7 +123,7 @@ class StartedAhead:
         """End it; see `FirstCommand`."""
         for number in (signal.SIGTERM, signal.SIGKILL)[0 if prompting else 1 :]:
             if self.status is None:
-                with suppress(ProcessLookupError, TimeoutError):
+                with suppress(TimeoutError):
                     self._head.signal(number)
                     async with asyncio.timeout(_END_SECONDS):
                         await self.ended()

@@ -12,6 +12,7 @@ Imports little, for the same reason.
 from __future__ import annotations
 
 import os
+import time
 from binascii import crc32
 from contextlib import suppress
 
@@ -32,6 +33,9 @@ _MOST = 8
 
 _OLD_SECONDS = 7 * 24 * 3600.0
 """Time for which a note stays after its command ran last."""
+
+_FRESH_SECONDS = 5.0
+"""Age up to which one that has ended counts: its connection stays for ten seconds, if not kept."""
 
 _DEFAULT_SIGNALS = (13, 25)
 """SIGPIPE and SIGXFSZ, which Python ignores; `signal` takes 5 ms to import."""
@@ -58,6 +62,8 @@ class HeadStart:
         self.shared = shared
         self.grouped = not _has_terminal()
         self._lock = lock
+        self._status: int | None = None
+        self._began = time.monotonic()
         command = [word.replace(_FOLDER, folder) for word in words]
         log = os.open(f"{folder}/log", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         self.log_start = os.fstat(log).st_size
@@ -83,18 +89,35 @@ class HeadStart:
             os.close(output)
             os.close(log)
 
+    @property
+    def status(self) -> int | None:
+        """Its exit status, which only it asks the system for; None: it still runs."""
+        if self._status is None:
+            ended, status = os.waitpid(self.pid, os.WNOHANG)
+            self._status = os.waitstatus_to_exitcode(status) if ended else None
+        return self._status
+
+    @property
+    def stale(self) -> bool:
+        """Whether its connection has ended as unused, or may at any moment."""
+        if self.status is None:
+            return False
+        ended = self.status == 0 and not os.path.exists(f"{self.folder}/master")  # noqa: PTH110
+        return ended or time.monotonic() - self._began > _FRESH_SECONDS
+
     def signal(self, number: int) -> None:
-        """Send a signal to the process, or its group."""
-        (os.killpg if self.grouped else os.kill)(self.pid, number)
+        """Send a signal to the process, or its group, unless it has ended."""
+        if self.status is None:
+            # macOS refuses it for a group that has just ended.
+            with suppress(ProcessLookupError, PermissionError):
+                (os.killpg if self.grouped else os.kill)(self.pid, number)
 
     def _ended_by(self, number: int) -> bool:
         """Send a signal, and wait for a second at most until the process has ended."""
-        import time
-
-        with suppress(ProcessLookupError, ChildProcessError):
+        with suppress(ChildProcessError):
             self.signal(number)
             for _ in range(200):
-                if os.waitpid(self.pid, os.WNOHANG)[0]:
+                if self.status is not None:
                     return True
                 time.sleep(0.005)
             return False
@@ -157,6 +180,8 @@ def begin(words: Sequence[str], environ: Mapping[str, str]) -> None:
         told = (environ.get(name, "") for name in ("FTL_ENV", "SSH_AUTH_SOCK", "CI"))
         parts = (__version__, str(_has_terminal()), os.getcwd(), *told, *before)  # noqa: PTH109
         _ahead.file = state_path(f"ssh/{crc32(os.fsencode(chr(0).join(parts))):08x}.json")
+        if not is_private(os.path.dirname(_ahead.file)):  # noqa: PTH120 -- it says what we run
+            return
         noted = read_json(_ahead.file)
         files, starts = noted.get("files"), noted.get("starts")
         if not isinstance(files, dict) or not isinstance(starts, list) or files != _states(files):
@@ -211,14 +236,20 @@ def _claimed(shared: str) -> tuple[str, int] | None:
 def take(command: Sequence[str], folder: str, *, shared: bool) -> HeadStart | None:
     """Take the ssh that was started ahead by the same command line.
 
-    One that is not kept has another folder.
+    One that is not kept has another folder. Where there is none, those that may ask on the terminal are ended: two must
+    not ask at once.
     """
     words = _without(command, folder)
     for each in _ahead.begun:
         if each.words == words and each.shared == shared and (not shared or each.folder == folder):
             _ahead.begun.remove(each)
+            if each.stale:
+                each.end()
+                return None
             each.release()
             return each
+    if not all(each.grouped for each in _ahead.begun):
+        end()
     return None
 
 
@@ -240,13 +271,18 @@ def note(command: Sequence[str], folder: str, *, shared: bool) -> None:
     """Note a command line that has connected, for the same command to start ahead."""
     if not _ahead.file or "%" in folder:  # ssh wants that doubled
         return
-    start: dict[str, object] = {"words": _without(command, folder), "folder": folder, "shared": shared}
+    words = _without(command, folder)
+    if not shared:
+        folder = f"{os.path.dirname(folder)}/ftl-"  # noqa: PTH120 -- the rest is another one each time
+    start: dict[str, object] = {"words": words, "folder": folder, "shared": shared}
     if start not in _ahead.starts:
         _ahead.starts.append(start)
     from pathlib import Path
 
     file = Path(_ahead.file)
-    write_json(file, {"files": _ahead.files, "starts": _ahead.starts})
+    # A stricter configuration of ssh (`StrictHostKeyChecking yes`) is no part of the words yet.
+    files = {**_ahead.files, **_states((os.path.expanduser("~/.ssh/config"), "/etc/ssh/ssh_config"))}  # noqa: PTH111
+    write_json(file, {"files": files, "starts": _ahead.starts})
     with suppress(OSError):
         now = file.stat().st_mtime
         for other in file.parent.iterdir():
