@@ -110,7 +110,9 @@ def test_the_same_command_is_started_ahead_and_taken(
     assert not runs(ahead.pid)
 
 
-@pytest.mark.parametrize("change", ["edited", "overlay", "gone", "words", "folder", "agent", "note", "ssh"])
+@pytest.mark.parametrize(
+    "change", ["edited", "overlay", "gone", "words", "folder", "agent", "note", "ssh", "sandbox"]
+)
 def test_after_a_change_nothing_is_started(
     monkeypatch: pytest.MonkeyPatch, state: Path, tmp_path: Path, folder: Path, change: str
 ) -> None:
@@ -131,6 +133,8 @@ def test_after_a_change_nothing_is_started(
             monkeypatch.chdir(tmp_path / "other")
         case "agent":
             environ = {"SSH_AUTH_SOCK": "/run/agent"}
+        case "sandbox":  # a command for it does not log in to the server of ftl.yaml
+            environ = {"FTL_SANDBOX": "try"}
         case "ssh":
             (tmp_path / ".ssh").mkdir()
             (tmp_path / ".ssh" / "config").write_text("StrictHostKeyChecking yes")

@@ -177,7 +177,7 @@ def begin(words: Sequence[str], environ: Mapping[str, str]) -> None:
     """Start the connections of the last run of the same command, if its files are unchanged."""
     try:
         before = words[: words.index("--")] if "--" in words else words
-        told = (environ.get(name, "") for name in ("FTL_ENV", "SSH_AUTH_SOCK", "CI"))
+        told = (environ.get(name, "") for name in ("FTL_ENV", "FTL_SANDBOX", "SSH_AUTH_SOCK", "CI"))
         parts = (__version__, str(_has_terminal()), os.getcwd(), *told, *before)  # noqa: PTH109
         _ahead.file = state_path(f"ssh/{crc32(os.fsencode(chr(0).join(parts))):08x}.json")
         if not is_private(os.path.dirname(_ahead.file)):  # noqa: PTH120 -- it says what we run
