@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from ftl.releases.record import ReleaseRecord
 
 
+_State = tuple[bool, float, int, bool, bool]
+
+
 @dataclass(frozen=True, slots=True)
 class Copies:
     """The records of one manager.
@@ -30,10 +33,18 @@ class Copies:
     records: Sequence[ReleaseRecord]
     damaged: Sequence[str] = ()
 
-    def state(self, record: ReleaseRecord) -> tuple[bool, int, bool, bool]:
-        """Key that grows with each change of a record: its end, a mark, the removal of values."""
-        is_whole = not is_unreadable(record) and f"{record.release}.json" not in self.damaged
-        return (is_whole, record.changes, record.outcome != "started", not record.project)
+    def is_whole(self, record: ReleaseRecord) -> bool:
+        """Whether nothing of a record is lost."""
+        return not is_unreadable(record) and f"{record.release}.json" not in self.damaged
+
+    def state(self, record: ReleaseRecord) -> _State:
+        """Key that grows with each change of a record: its end, a mark, the removal of values.
+
+        Of two releases with one number, as after a cluster was rebuilt without a manager that comes back, the later one
+        counts, whatever was changed in the other.
+        """
+        ended, is_emptied = record.outcome != "started", not record.project
+        return (self.is_whole(record), record.started, record.changes, ended, is_emptied)
 
 
 _WHOLE = Copies(())
@@ -41,7 +52,7 @@ _WHOLE = Copies(())
 
 def merged_records(managers: Iterable[Copies]) -> tuple[ReleaseRecord, ...]:
     """All records, each as it was changed last, oldest first; of equals the first counts."""
-    found: dict[str, tuple[ReleaseRecord, tuple[bool, int, bool, bool]]] = {}
+    found: dict[str, tuple[ReleaseRecord, _State]] = {}
     for copies in managers:
         for record in copies.records:
             state = copies.state(record)
@@ -54,7 +65,7 @@ def lacking(own: Copies, every: Iterable[ReleaseRecord]) -> tuple[ReleaseRecord,
     """List the records that a manager lacks, or has as they were before they were changed.
 
     Of releases that it never knew, it needs those that a rollback goes back to, and those after its own: the others get
-    there when old records are summed up.
+    there when old records are summed up. Another release of the same number is not overwritten.
     """
     known = {record.release: record for record in own.records}
     last = max((record.number for record in own.records), default=0)
@@ -63,6 +74,8 @@ def lacking(own: Copies, every: Iterable[ReleaseRecord]) -> tuple[ReleaseRecord,
         mine = known.get(record.release)
         if mine is None:
             return bool(record.project) or 0 < last < record.number
+        if own.is_whole(mine) and mine.started != record.started:
+            return False
         return record != mine and _WHOLE.state(record) > own.state(mine)
 
     return tuple(filter(lacks, every))

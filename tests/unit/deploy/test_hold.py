@@ -6,13 +6,16 @@ from dataclasses import replace
 
 import pytest
 
+from ftl.deploy.apply.steps.records import set_hold
 from ftl.deploy.deploying import refuse_if_held
 from ftl.deploy.plan.planner import PlanInputs, make_plan
+from ftl.deploy.plan.steps.records import SetHold
 from ftl.deploy.request import Author, NewRelease, PlanRequest, PreviewRequest, RestoredRelease
 from ftl.errors import UsageError
 from ftl.releases.store import Hold, ensure_store, read_history, write_hold
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
+from tests.unit.deploy.apply.steps.test_restart_policies import deploy_context
 from tests.unit.deploy.world import container, images, kinds, project, server
 
 HOLD = Hold("r14 loses sessions", "ana@laptop", 0.0)
@@ -70,5 +73,24 @@ def test_a_hold_is_kept_beside_the_records() -> None:
         ended = await read_history(engine, "shop")
         assert ended.hold_time > 0
         assert replace(ended, hold_time=0.0) == await read_history(engine, "other")
+
+    run(check())
+
+
+@pytest.mark.parametrize(("before", "asked"), [(None, HOLD), (HOLD, None), (HOLD, replace(HOLD, time=9.0))])
+def test_what_is_undone_is_older_than_what_is_restored(before: Hold | None, asked: Hold | None) -> None:
+    """A manager that is lost meanwhile keeps what is undone: it must not count when it comes back."""
+
+    async def check() -> None:
+        engine = FakeEngine(images=["caddy:2"])
+        await ensure_store(engine, "caddy:2")
+        context = deploy_context(engine)
+        context = replace(context, observed=replace(context.observed, hold=before, hold_time=5e9))
+        await set_hold(context, SetHold("shop", asked))
+        changed = await read_history(engine, "shop")
+        await context.undo.run(context.emit)
+        restored = await read_history(engine, "shop")
+        assert 5e9 < changed.hold_time < restored.hold_time
+        assert (changed.hold is None, restored.hold is None) == (asked is None, before is None)
 
     run(check())

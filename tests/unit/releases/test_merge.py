@@ -45,6 +45,15 @@ def test_the_copy_that_was_changed_last_counts(older: Copies, newer: Copies) -> 
     assert lacking(newer, newer.records) == ()
 
 
+def test_of_two_releases_with_one_number_the_later_one_counts() -> None:
+    """A manager of a cluster that was rebuilt without it comes back with records that were changed since."""
+    later = replace(LIVE, started=5.0)
+    former, own = Copies([BAD]), Copies([later])
+    assert merged_records([former, own]) == merged_records([own, former]) == (later,)
+    assert lacking(former, [later]) == ()  # another release, which is not overwritten
+    assert lacking(Copies([BAD], ["r1.json"]), [later]) == (later,)
+
+
 def test_what_one_manager_lacks_is_no_reason_to_lose_it() -> None:
     """Each has a release that the other one does not know."""
     one, two = Copies([LIVE, record(2)]), Copies([BAD, record(3)])

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 async def audit(
     project: str, machines: Sequence[Machine], emit: Emit, *, connect: FleetConnector = open_readable
 ) -> tuple[AuditEntry, ...]:
-    """All changes of a project, newest first; in a cluster by all managers that answer.
+    """All changes of a project, newest first.
 
+    In a cluster by all servers that answer: one may have been a manager.
     A note says where they cannot be read.
 
     Raises:
@@ -34,8 +35,7 @@ async def audit(
     """
     async with connect(machines) as fleet:
         session = fleet.first
-        managers = [one for one in fleet if one.info.is_manager] or [session]
-        histories = await gather(read_history(one.engine, project) for one in managers)
+        histories = await gather(read_history(one.engine, project) for one in fleet)
         records = merged_records(Copies(each.records, each.damaged) for each in histories)
         entries = merged_audit([each.audit for each in histories])
         entries = with_environments(with_releases(entries, records), records)

@@ -66,12 +66,13 @@ async def decide(_context: DeployContext, _step: Decide) -> Decision:
 @RUNNERS.runs(SetHold)
 async def set_hold(context: DeployContext, step: SetHold) -> None:
     """Put deploys on hold, or end the hold; undoing restores the one before."""
-    before = context.observed.hold
-    # Later than what it replaces, whatever the clocks say: the copies of several managers are compared by it.
-    now = max(context.now, context.observed.hold_time + 1)
-    hold = step.hold and replace(step.hold, time=max(step.hold.time, context.observed.hold_time + 1))
-    context.undo.add(step, lambda: store.write_hold(context.engine, step.project, before, ended=now))
-    await store.write_hold(context.engine, step.project, hold, ended=now)
+    # Later than what it replaces, whatever the clocks say: the copies of several managers are compared by it. What is
+    # restored is later again, since a manager that is lost meanwhile keeps what is undone.
+    time = max(step.hold.time if step.hold else context.now, context.observed.hold_time + 1)
+    hold = step.hold and replace(step.hold, time=time)
+    before = context.observed.hold and replace(context.observed.hold, time=time + 1)
+    context.undo.add(step, lambda: store.write_hold(context.engine, step.project, before, ended=time + 1))
+    await store.write_hold(context.engine, step.project, hold, ended=time)
 
 
 @RUNNERS.runs(SetPreview)
