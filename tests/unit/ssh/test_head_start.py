@@ -133,7 +133,7 @@ def test_after_a_change_nothing_is_started(
             monkeypatch.chdir(tmp_path / "other")
         case "agent":
             environ = {"SSH_AUTH_SOCK": "/run/agent"}
-        case "sandbox":  # a command for it does not log in to the server of ftl.yaml
+        case "sandbox":  # another one
             environ = {"FTL_SANDBOX": "try"}
         case "ssh":
             (tmp_path / ".ssh").mkdir()
