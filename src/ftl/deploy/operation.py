@@ -176,7 +176,10 @@ async def _with_notes(plan: Plan, operation: Operation, session: Session, observ
         _under_way(lock), _cron_problem(operation, session) if jobs else _nothing()
     )
     notes = (note for note in (under_way, cron) if note is not None)
-    away = (f"{unreachable_text(server)}; a change is refused" for server in observed.unreachable)
+    away = (
+        f"{unreachable_text(server)}; a change is refused, unless the cluster calls it down within a minute"
+        for server in observed.unreachable
+    )
     return replace(plan, notes=(*notes, *away, *plan.notes))
 
 

@@ -15,6 +15,7 @@ from ftl.deploy.backend import DOCKER
 from ftl.deploy.command_line import GivenCommand
 from ftl.deploy.opening import Built, open_operation
 from ftl.deploy.operation import OperationRequest
+from ftl.deploy.plan.model import Plan
 from ftl.deploy.repaired import UNKNOWN_SECONDS, WORD_SECONDS
 from ftl.errors import ServerError, UsageError
 from ftl.host.fleet import Fleet
@@ -118,7 +119,17 @@ def test_a_server_that_only_we_do_not_reach_stops_a_change(
         async with open_operation(request, []) as prepared:
             return prepared.observed.unreachable
 
-    run(work(replace(request, dry_run=True)))
+    async def plan() -> Sequence[str]:
+        async with open_operation(replace(request, dry_run=True), []) as prepared:
+            nothing = Plan("server", "shop", "r1", (), ())
+            done = await prepared.run(
+                request.bare_project, lambda _observed: nothing, emit=lambda _event: None
+            )
+            return done.plan.notes
+
+    assert [note.partition("; ")[2] for note in run(plan()) if note.startswith("b cannot be reached")] == [
+        "a change is refused, unless the cluster calls it down within a minute"
+    ]
     assert len(looks) == 1
     if noticed:
         assert run(work(request)) == {}
