@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import tempfile
 import time
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,6 @@ import pytest
 
 from ftl.ssh.multiplexing import head_start, kept
 from ftl.ssh.multiplexing.first_command import StartedAhead
-from tests.unit.ssh.test_kept import RESOLVED, SHOP
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -300,23 +298,3 @@ def test_notes_of_commands_that_run_no_more_are_removed(
     connected(monkeypatch, folder)
     assert not old.exists()
     assert len(list(state.iterdir())) == 1
-
-
-def test_a_socket_that_a_master_makes_just_now_is_not_removed(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Between the look whether one listens and the removal of one that nobody listens on."""
-    with closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as listening:
-
-        def appears(path: Path) -> bool:
-            listening.bind(str(path))
-            return False
-
-        monkeypatch.setattr(kept, "is_listening", appears)
-        (folder.parent / "ftl").mkdir(mode=0o700)
-        files = kept.kept_files(
-            SHOP, RESOLVED, kept.Persistence(60.0), {"XDG_RUNTIME_DIR": str(folder.parent)}
-        )
-        assert files is not None
-        assert files.socket.exists()
-        files.remove()
