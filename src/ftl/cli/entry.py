@@ -39,10 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if names is not None:
             sys.exit(_write(names))
     else:
-        from ftl.ssh.multiplexing import early, head_start
+        from ftl.ssh.multiplexing.early import begin
 
-        early.begin(words, os.environ)
-        head_start.begin(words, os.environ)
+        begin(words, os.environ)
     from ftl.cli.app import run
 
     sys.exit(run(words))

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from ftl.cli.project_file import find_file
 from ftl.common.next_step import ftl
 from ftl.errors import ConfigError, UsageError
-from ftl.ssh.multiplexing.head_start import depends_on
 
 if TYPE_CHECKING:
     from ftl.cli.options import Options
@@ -34,14 +33,11 @@ class SelectedEnvironment(NamedTuple):
     def files(self, path: Path) -> ProjectFiles:
         """The files for this environment of an ftl.yaml; `${FTL_ENV}` is its name."""
         from ftl.config.models.project import PREVIEW
-        from ftl.config.project_files import ProjectFiles, overlay_path
-        from ftl.config.variables.sources import env_files, variables_of
+        from ftl.config.project_files import ProjectFiles
+        from ftl.config.variables.sources import variables_of
 
         overlay = PREVIEW if self.preview else self.name
-        overlays = [overlay_path(path, overlay)] if overlay else []
-        folder = path.resolve().parent
-        depends_on(map(str, (path, *overlays, *(folder / file for file in env_files(overlay)))))
-        variables = variables_of(folder, os.environ, name=self.name, overlay=overlay)
+        variables = variables_of(path.resolve().parent, os.environ, name=self.name, overlay=overlay)
         return ProjectFiles(path, variables, self.name, self.preview)
 
 

@@ -20,8 +20,7 @@ from ftl.ssh import failures, target
 from ftl.ssh.configuration import resolve
 from ftl.ssh.multiplexing import kept, master
 from ftl.ssh.multiplexing.control import ControlFailed
-from ftl.ssh.multiplexing.first_command import LOGIN_BYTES
-from ftl.ssh.multiplexing.master import NoFacts, TooMuchOutput
+from ftl.ssh.multiplexing.master import LOGIN_BYTES, NoFacts, TooMuchOutput
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -99,8 +98,6 @@ class Connection:
             await self.close()
             raise
         self.heard()
-        if self._keep.project:
-            self.master.note_start()
         return facts
 
     async def _first_facts(self) -> LoginFacts:

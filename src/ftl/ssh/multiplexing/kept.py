@@ -147,15 +147,10 @@ def first_private(paths: Iterable[Path]) -> Path | None:
     return None
 
 
-def own_files(folder: Path | None = None) -> ConnectionFiles:
-    """Make the files of a connection that ends with us.
-
-    `folder`: One that has been made for them.
-    """
-    if folder is None:
-        usual = tempfile.gettempdir()
-        parent = usual if len(usual) <= LONGEST_FOLDER else "/tmp"  # noqa: S108
-        folder = Path(tempfile.mkdtemp(prefix="ftl-", dir=parent))
+def own_files() -> ConnectionFiles:
+    """Make the files of a connection that ends with us."""
+    usual = tempfile.gettempdir()
+    folder = Path(tempfile.mkdtemp(prefix="ftl-", dir=usual if len(usual) <= LONGEST_FOLDER else "/tmp"))  # noqa: S108
     return ConnectionFiles(folder, folder / "master", folder / "log", OWN_SECONDS, shared=False)
 
 
@@ -174,10 +169,8 @@ def kept_files(
             shared = _unretired(runtime, connection_name(target, resolved, seconds, environ))
             shared.mkdir(mode=0o700, exist_ok=True)
             socket = shared / "master"
-            found = socket.exists()
             if not is_listening(socket):
-                if found:  # not the one that a master makes just now
-                    socket.unlink(missing_ok=True)
+                socket.unlink(missing_ok=True)
                 (shared / USUAL).unlink(missing_ok=True)
                 record = {"hostname": resolved.hostname, "port": resolved.port, "project": keep.project}
                 (shared / _RECORD).write_text(json.dumps(record))

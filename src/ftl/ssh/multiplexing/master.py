@@ -13,23 +13,22 @@ import shutil
 from asyncio.subprocess import DEVNULL, Process
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ftl.child import terminate
 from ftl.common.programs import shell
+from ftl.dataclass import dataclass
 from ftl.spawn import Capture, spawn
 from ftl.ssh import facts, target
-from ftl.ssh.multiplexing import head_start, reaper
+from ftl.ssh.multiplexing import reaper
 from ftl.ssh.multiplexing.control import Control, ControlFailed
-from ftl.ssh.multiplexing.first_command import LOGIN_BYTES, Spawned, StartedAhead
-from ftl.ssh.multiplexing.kept import own_files
 from ftl.ssh.multiplexing.sessions import Sessions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from ftl.ssh.facts import LoginFacts
-    from ftl.ssh.multiplexing.first_command import FirstCommand
     from ftl.ssh.multiplexing.kept import ConnectionFiles
     from ftl.ssh.target import ForwardDestination, Resolved, Target
 
@@ -43,6 +42,9 @@ _LOG_BYTES = 16 * 1024
 
 _LOG_SECONDS = 1.0
 """Interval of looks at the size of the log."""
+
+LOGIN_BYTES = 1 << 20
+"""Limit of a login's output before the server's facts, on each stream."""
 
 # Ctrl-C reaches every process of the terminal; commands under way on the server are still to be undone over this
 # connection. ssh leaves signals ignored that it finds ignored.
@@ -67,6 +69,33 @@ class TooMuchOutput(Exception):
     """The login prints without end before the server's facts."""
 
 
+@dataclass(frozen=True, slots=True)
+class _FirstCommand:
+    """The process that prints the facts: a new master's own, or one that goes through a kept master."""
+
+    transport: asyncio.SubprocessTransport
+    capture: Capture
+
+    @property
+    def status(self) -> int | None:
+        """Its exit status; None: it still runs, as far as is known."""
+        return self.transport.get_returncode()
+
+    def facts(self) -> LoginFacts | None:
+        """The facts in the output so far, in whole lines."""
+        lines, _, _ = bytes(self.capture.stdout).rpartition(b"\n")
+        return facts.find(lines.decode(errors="replace"))
+
+    async def end(self, *, prompting: bool) -> None:
+        """End it; one that may be asking for a passphrase is given the time to restore the terminal."""
+        if prompting and self.status is None:
+            await terminate(self.transport, self.capture)
+        self.transport.close()  # kills it if it still runs
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CHECK_SECONDS):
+                await self.capture.ended()
+
+
 class Master:
     """A connection's ssh master, as one command of ours uses it. To be left by `leave`.
 
@@ -81,10 +110,9 @@ class Master:
         self,
         files: ConnectionFiles,
         reaper_process: Process,
-        first: FirstCommand | None,
+        first: _FirstCommand | None,
         control: Control | None,
         log_start: int,
-        command: Sequence[str] = (),
     ) -> None:
         self.files = files
         self.attached = control is not None
@@ -93,7 +121,6 @@ class Master:
         self._reaper = reaper_process
         self._first = first
         self._log_start = log_start
-        self._command = command
         self._opening = asyncio.Lock()
         self._forwards: dict[Path, ForwardDestination] = {}
         self._left = False
@@ -145,7 +172,7 @@ class Master:
     def _runs(self) -> bool:
         return self._first is not None and self._first.status is None
 
-    async def begin_facts(self) -> FirstCommand:
+    async def begin_facts(self) -> _FirstCommand:
         """Start the first command, unless it has been started; a new master begins with it."""
         async with self._opening:
             if self._first is None:
@@ -162,20 +189,15 @@ class Master:
         """
         first = await self.begin_facts()
         running = True
-        while (found := _facts_in(first.output)) is None:
-            if max(len(first.output), self._log_size) >= LOGIN_BYTES:
+        while (facts := first.facts()) is None:
+            if max(len(first.capture.stdout), self._log_size) >= LOGIN_BYTES:
                 raise TooMuchOutput
             if not running:
-                raise NoFacts(first.status or 0, first.output.decode(errors="replace"))
+                output = bytes(first.capture.stdout).decode(errors="replace")
+                raise NoFacts(first.status or 0, output)
             with suppress(TimeoutError):  # the log tells no news
-                running = await asyncio.wait_for(first.news(), _LOG_SECONDS)
-        return found
-
-    def note_start(self) -> None:
-        """Note how the master was started, so that the next one may be while FTL is still loaded."""
-        if self._command:
-            shared = self.files.shared
-            head_start.note(self._command, str(self.files.socket.parent), shared=shared)
+                running = await asyncio.wait_for(first.capture.news(), _LOG_SECONDS)
+        return facts
 
     async def first_command_ended(self) -> None:
         """Wait until the first command has ended: its session counts as well. Bounded."""
@@ -183,7 +205,7 @@ class Master:
             return
         with suppress(TimeoutError):
             async with asyncio.timeout(_CHECK_SECONDS):
-                self.sessions.note_end(await self._first.ended())
+                self.sessions.note_end(await asyncio.shield(self._first.capture.exited))
 
     async def forward(self, path: Path, destination: ForwardDestination) -> None:
         """Listen on a unix socket of this machine, and connect its clients to a destination.
@@ -236,12 +258,6 @@ class Master:
         return not self.control.alive
 
 
-def _facts_in(output: bytes) -> LoginFacts | None:
-    """The facts in the output so far, in whole lines."""
-    lines, _, _ = output.rpartition(b"\n")
-    return facts.find(lines.decode(errors="replace"))
-
-
 async def attach(files: ConnectionFiles) -> Master | None:
     """Attach to a kept master; None: none listens.
 
@@ -252,7 +268,6 @@ async def attach(files: ConnectionFiles) -> Master | None:
         control = await Control.open(files.socket, seconds=_CHECK_SECONDS)
     except (FileNotFoundError, ConnectionRefusedError):
         return None
-    head_start.forget(str(files.socket.parent))
     try:
         log_start = files.log.stat().st_size if files.log.exists() else 0
         return Master(files, await reaper.start(files), None, control, log_start)
@@ -262,42 +277,25 @@ async def attach(files: ConnectionFiles) -> Master | None:
 
 
 async def start(files: ConnectionFiles, server: Target, resolved: Resolved, *, interactive: bool) -> Master:
-    """Start a master, which connects; it may ask on the terminal if `interactive`.
-
-    One that was started ahead by the same command line is taken.
-    """
+    """Start a master, which connects; it may ask on the terminal if `interactive`."""
     options = target.master(
         server, resolved, files.socket, interactive=interactive, persist=files.persist, log=files.log
     )
     command = shell(_IGNORING_SIGNALS, "sh", "ssh", *options, "--", server.address, facts.command())
-    folder = files.socket.parent
-    head = head_start.take(command, str(folder), shared=files.shared)
-    if head is not None and not files.shared:
-        files.remove()
-        files = own_files(Path(head.folder))
-        command = [word.replace(str(folder), head.folder) for word in command]
-    first: FirstCommand | None = None if head is None else StartedAhead(head)
-    log_start = 0 if head is None else head.log_start
+    reaper_process = await reaper.start(files)
     try:
-        reaper_process = await reaper.start(files)
-        try:
-            if first is None:
-                # One that may ask has to be in the terminal's process group.
-                group = None if interactive else reaper_process.pid
-                first, log_start = await _first_command(files, command, group)
-        except BaseException:
-            await reaper.release(reaper_process)
-            raise
+        # One that may ask has to be in the terminal's process group.
+        group = None if interactive else reaper_process.pid
+        first, log_start = await _first_command(files, command, group)
     except BaseException:
-        if first is not None:
-            await first.end(prompting=interactive)
+        await reaper.release(reaper_process)
         raise
-    return Master(files, reaper_process, first, None, log_start, command)
+    return Master(files, reaper_process, first, None, log_start)
 
 
 async def _first_command(
     files: ConnectionFiles, command: Sequence[str], group: int | None
-) -> tuple[FirstCommand, int]:
+) -> tuple[_FirstCommand, int]:
     """Start the first command; also the size of the log before it.
 
     Its stderr is the log, too: older versions of ssh keep it open in the background, and a pipe would not end.
@@ -307,4 +305,4 @@ async def _first_command(
         transport, capture = await spawn(
             partial(Capture, limit=LOGIN_BYTES), command, stdin=DEVNULL, stderr=log, group=group
         )
-    return Spawned(transport, capture), log_start
+    return _FirstCommand(transport, capture), log_start
