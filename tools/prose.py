@@ -54,7 +54,7 @@ RIDDLES = {
     r"\bsees? to it\b": "say ensures",
     r"\bof nobody\b|\bnobody's\b": "say unowned, or whose",
     r"\bwhither\b|\bwhereby\b|\bthereof\b": "use plain words",
-    r"\bget(s|ting)? at\b": "say reads, or reaches",
+    r"\b(?-i:[Gg]et(s|ting)?) at\b": "say reads, or reaches",
     r"\bat odds\b": "say conflicting",
     r"\bsame way back\b|\bon the way\b": "name the direction",
     r"\bmends?\b": "say repairs, or names the command",
@@ -85,7 +85,7 @@ TEXT_RIDDLES = {
 """Pattern anywhere in a text -> advice; for texts alone."""
 
 PAGE_RIDDLES = {
-    f"(?i){pattern}": RIDDLES[pattern]
+    pattern: RIDDLES[pattern]
     for pattern in (
         r"\btold\b",
         r"\bwho(m|so)?ever\b",
@@ -148,7 +148,7 @@ def _wording(docstring: Docstring) -> Iterator[str]:
 
 def _riddles(kind: str, text: str, riddles: dict[str, str]) -> Iterator[str]:
     for pattern, advice in riddles.items():
-        match = re.search(pattern, text)
+        match = re.search(pattern, text, re.IGNORECASE)
         if match:
             yield f"{kind} says `{match[0].split(' ')[-1] if '.*' in pattern else match[0]}`: {advice}"
 

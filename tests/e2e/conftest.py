@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tests.e2e.support.three_servers import ClusterProject
+    from tests.e2e.support.three_servers import ThreeServerProject
     from tests.harness import Project
 
 
@@ -75,7 +75,7 @@ def server(lab: Lab) -> Server:
 
 
 @pytest.fixture
-def cluster(lab: Lab, ftl: Callable[..., Project], proxy_image: str) -> Iterator[ClusterProject]:
+def cluster(lab: Lab, ftl: Callable[..., Project], proxy_image: str) -> Iterator[ThreeServerProject]:
     """Three servers in one Swarm, as `ftl setup` would leave them, and a project for them."""
     with three_servers(lab, ftl) as made:
         yield made

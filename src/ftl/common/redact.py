@@ -67,7 +67,7 @@ def _redacted_texts(value: object) -> object:
 
 
 def forget() -> None:
-    """Forget all values."""
+    """Remove all values."""
     global _forms
     _values.clear()
     _forms = None

@@ -55,7 +55,7 @@ class UndoStack:
         self._endings.append(action)
 
     def close(self) -> None:
-        """Forget everything: the plan is decided."""
+        """Drop everything: the plan is decided."""
         self.open = False
         self._actions.clear()
         self._end(completed=True)

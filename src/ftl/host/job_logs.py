@@ -71,7 +71,7 @@ async def store_run_logs(engine: Engine, project: str, job: str, new: Sequence[R
 
 
 async def delete_run_logs(engine: Engine, project: str, jobs: Sequence[str]) -> None:
-    """Forget the logs of jobs. Empty files say so: the engine's archive calls cannot remove one."""
+    """Empty the logs of jobs. Empty files say so: the engine's archive calls cannot remove one."""
     await engine.put_archive(STORE, FOLDER, _archive(project, dict.fromkeys(jobs, b"")))
 
 

@@ -79,7 +79,7 @@ async def stored_runs(engine: Engine, project: str, job: str) -> list[JobRun]:
 
 
 async def delete_run_history(engine: Engine, project: str, jobs: Sequence[str]) -> None:
-    """Forget the runs of jobs.
+    """Remove the runs of jobs.
 
     Files without a run say so: the engine's archive calls cannot remove one.
     """

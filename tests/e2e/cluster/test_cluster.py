@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from lab.servers import Server
-    from tests.e2e.support.three_servers import ClusterProject
+    from tests.e2e.support.three_servers import ThreeServerProject
 
 pytestmark = [pytest.mark.engine, pytest.mark.server]
 
 
-def _load(cluster: ClusterProject, server: Server, seen: set[tuple[str, str]]) -> Load:
+def _load(cluster: ThreeServerProject, server: Server, seen: set[tuple[str, str]]) -> Load:
     def saw(_: Request, body: bytes) -> None:
         seen.add((server.name, body.decode()))
 
@@ -31,14 +31,14 @@ def _load(cluster: ClusterProject, server: Server, seen: set[tuple[str, str]]) -
 
 @contextmanager
 def _loads(
-    cluster: ClusterProject, servers: Sequence[Server], seen: set[tuple[str, str]] | None = None
+    cluster: ThreeServerProject, servers: Sequence[Server], seen: set[tuple[str, str]] | None = None
 ) -> Iterator[list[Load]]:
     seen = set() if seen is None else seen
     with ExitStack() as stack:
         yield [stack.enter_context(_load(cluster, server, seen)) for server in servers]
 
 
-def _wait_for_answer(cluster: ClusterProject, server: Server, expected: tuple[int, str]) -> None:
+def _wait_for_answer(cluster: ThreeServerProject, server: Server, expected: tuple[int, str]) -> None:
     deadline = time.monotonic() + 60
     answer: tuple[int, str] | None = None
     while answer != expected:
@@ -49,7 +49,7 @@ def _wait_for_answer(cluster: ClusterProject, server: Server, expected: tuple[in
 
 
 def test_two_deploys_lose_nothing_and_a_server_that_was_away_serves_nothing_old(
-    cluster: ClusterProject,
+    cluster: ThreeServerProject,
 ) -> None:
     """Keep-alive clients at every proxy; then one server loses its power during a deploy."""
     first = cluster.deploy("one")
@@ -91,7 +91,7 @@ def test_two_deploys_lose_nothing_and_a_server_that_was_away_serves_nothing_old(
 
 
 @pytest.mark.nightly
-def test_a_server_is_drained_and_comes_back_under_load(cluster: ClusterProject) -> None:
+def test_a_server_is_drained_and_comes_back_under_load(cluster: ThreeServerProject) -> None:
     """Keep-alive clients at every proxy lose nothing; its own proxy answers while it is empty, after a reboot, too."""
     cluster.deploy("one").ok()
     host = cluster.servers[1].address
@@ -125,7 +125,7 @@ def test_a_server_is_drained_and_comes_back_under_load(cluster: ClusterProject) 
 
 
 @pytest.mark.nightly
-def test_commands_find_what_runs_on_several_servers(cluster: ClusterProject) -> None:
+def test_commands_find_what_runs_on_several_servers(cluster: ThreeServerProject) -> None:
     """Logs and commands reach every replica, and maintenance and a stop reach every server."""
     cluster.config["services"][0]["command"] = ["sh", "-c", "hostname; exec httpd -f -p 8000 -h /www"]
     cluster.deploy("one").ok()
@@ -154,7 +154,7 @@ def test_commands_find_what_runs_on_several_servers(cluster: ClusterProject) -> 
 
 
 @pytest.mark.nightly
-def test_nothing_is_left_on_several_servers_after_a_removal(cluster: ClusterProject) -> None:
+def test_nothing_is_left_on_several_servers_after_a_removal(cluster: ThreeServerProject) -> None:
     """A prune before it removes what the live release does not need; the Swarm and its nodes stay."""
     cluster.deploy("one").ok()
     cluster.deploy("two").ok()
@@ -169,7 +169,7 @@ def test_nothing_is_left_on_several_servers_after_a_removal(cluster: ClusterProj
 
 
 @pytest.mark.nightly
-def test_services_scale_and_restart_beside_what_is_bound_to_one_server(cluster: ClusterProject) -> None:
+def test_services_scale_and_restart_beside_what_is_bound_to_one_server(cluster: ThreeServerProject) -> None:
     """Under load on every proxy nothing is lost; a job runs on the first server, a tunnel leads to the second."""
     second = cluster.servers[1]
     cluster.config["dependencies"] = [
@@ -208,7 +208,7 @@ def test_services_scale_and_restart_beside_what_is_bound_to_one_server(cluster: 
 
 
 def _wait_for_tasks(
-    cluster: ClusterProject, number: int, *, without: frozenset[str] = frozenset()
+    cluster: ThreeServerProject, number: int, *, without: frozenset[str] = frozenset()
 ) -> frozenset[str]:
     """The running tasks, once there are as many and none of others: old ones end after the command."""
     deadline = time.monotonic() + 60
@@ -218,7 +218,7 @@ def _wait_for_tasks(
     return tasks
 
 
-def _tasks(cluster: ClusterProject) -> frozenset[str]:
+def _tasks(cluster: ThreeServerProject) -> frozenset[str]:
     label = "label=ftl.service=web"
     return frozenset(
         each
@@ -228,7 +228,7 @@ def _tasks(cluster: ClusterProject) -> frozenset[str]:
 
 
 @pytest.mark.nightly
-def test_a_changed_on_moves_what_runs_elsewhere(cluster: ClusterProject) -> None:
+def test_a_changed_on_moves_what_runs_elsewhere(cluster: ThreeServerProject) -> None:
     """A service moves under load without a lost request, a dependency without data stops on the old server first."""
     first, second, _ = cluster.servers
     cache = {"name": "cache", "build": "app", "on": second.address, "stop_signal": "KILL"}
@@ -251,7 +251,7 @@ def test_a_changed_on_moves_what_runs_elsewhere(cluster: ClusterProject) -> None
 
 
 @pytest.mark.nightly
-def test_a_database_does_not_start_empty_when_its_server_is_lost(cluster: ClusterProject) -> None:
+def test_a_database_does_not_start_empty_when_its_server_is_lost(cluster: ThreeServerProject) -> None:
     """The first server is lost: with `on` the rest is deployed, without the server in the file it starts empty."""
     first = cluster.servers[0]
     a, b = (server.address for server in cluster.servers[:2])
@@ -290,7 +290,7 @@ def test_a_database_does_not_start_empty_when_its_server_is_lost(cluster: Cluste
 
 
 @pytest.mark.nightly
-def test_the_first_server_is_cut_off_from_the_others(cluster: ClusterProject) -> None:
+def test_the_first_server_is_cut_off_from_the_others(cluster: ThreeServerProject) -> None:
     """It answers us, and knows no leader: commands go on by the others. It never serves an old release again."""
     cluster.deploy("one").ok()
     first, *others = cluster.servers
@@ -317,7 +317,7 @@ def test_the_first_server_is_cut_off_from_the_others(cluster: ClusterProject) ->
 
 
 @pytest.mark.nightly
-def test_a_release_that_a_proxy_cannot_reach_is_not_switched_to(cluster: ClusterProject) -> None:
+def test_a_release_that_a_proxy_cannot_reach_is_not_switched_to(cluster: ThreeServerProject) -> None:
     """Packets of the overlay are lost between two servers: each task is healthy where it runs, and all is undone."""
     cluster.deploy("one").ok()
     first, second, third = cluster.servers
@@ -341,7 +341,7 @@ def test_a_release_that_a_proxy_cannot_reach_is_not_switched_to(cluster: Cluster
     assert [text for text in _problems(cluster) if "web" in text] == []
 
 
-def _problems(cluster: ClusterProject) -> list[str]:
+def _problems(cluster: ThreeServerProject) -> list[str]:
     """What doctor finds."""
     lines = cluster.project.run("doctor", "--json").lines
     return [line["what"] for line in lines if line["type"] == "finding" and line["level"] == "problem"]

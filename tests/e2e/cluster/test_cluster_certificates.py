@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lab.servers import Lab, Server
-    from tests.e2e.support.three_servers import ClusterProject
+    from tests.e2e.support.three_servers import ThreeServerProject
 
 pytestmark = [pytest.mark.engine, pytest.mark.server, pytest.mark.nightly, pytest.mark.timeout(600)]
 
 
-def test_certificates_are_issued_once_and_are_the_same_everywhere(cluster: ClusterProject, lab: Lab) -> None:
+def test_certificates_are_issued_once_and_are_the_same_everywhere(
+    cluster: ThreeServerProject, lab: Lab
+) -> None:
     """The authority asks another server for each name; a new proxy gets what there is."""
     first, second, third = cluster.servers
     with peers.authority(lab, f"{unique('acme')}.test", first.address, valid=3600) as pebble:
@@ -57,7 +59,7 @@ def test_certificates_are_issued_once_and_are_the_same_everywhere(cluster: Clust
             assert {host: client.serial(host) for host in hosts} == before
 
 
-def test_renewals_reach_every_proxy_by_cron(cluster: ClusterProject, lab: Lab) -> None:
+def test_renewals_reach_every_proxy_by_cron(cluster: ThreeServerProject, lab: Lab) -> None:
     """Another manager reads them from the Swarm; to a worker, which cannot, a task of the Swarm brings them."""
     first, _, third = cluster.servers
     first.docker("node", "demote", third.docker("info", "--format", "{{.Swarm.NodeID}}").strip())

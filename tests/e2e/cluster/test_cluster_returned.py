@@ -13,12 +13,12 @@ from tests.e2e.support.lock import Deployers
 
 if TYPE_CHECKING:
     from lab.servers import Server
-    from tests.e2e.support.three_servers import ClusterProject
+    from tests.e2e.support.three_servers import ThreeServerProject
 
 pytestmark = [pytest.mark.engine, pytest.mark.server, pytest.mark.nightly]
 
 
-def test_a_returned_server_catches_up_by_itself(cluster: ClusterProject) -> None:
+def test_a_returned_server_catches_up_by_itself(cluster: ThreeServerProject) -> None:
     """Its own cron brings routes and live files up to date; until then it never answers with an old release."""
     cluster.deploy("one").ok()
     away = cluster.servers[2]
@@ -53,7 +53,7 @@ def test_a_returned_server_catches_up_by_itself(cluster: ClusterProject) -> None
     assert [name for name in (b"r2.json", b"r3.json", b"r4.json") if name not in records] == []
 
 
-def _refused_while_only_we_are_cut_off(cluster: ClusterProject, away: Server) -> None:
+def _refused_while_only_we_are_cut_off(cluster: ThreeServerProject, away: Server) -> None:
     """The others reach it, and it would go on with the release before. Who only looks does not wait for ssh."""
     rule = ("PREROUTING", "-p", "tcp", "--dport", "22", "-j", "DROP")
     away.run("iptables", "-t", "raw", "-I", *rule)
@@ -67,7 +67,7 @@ def _refused_while_only_we_are_cut_off(cluster: ClusterProject, away: Server) ->
     assert [cluster.get(server) for server in cluster.servers] == [(200, "one")] * 3
 
 
-async def _refused_while_another_has_one_lock(cluster: ClusterProject, server: Server) -> None:
+async def _refused_while_another_has_one_lock(cluster: ThreeServerProject, server: Server) -> None:
     """Who reaches only that server, say. Nothing stays locked on the others."""
     async with Deployers(server, cluster.name) as others:
         await others.take(await others.lock(server.user), "ann@a")
@@ -78,7 +78,7 @@ async def _refused_while_another_has_one_lock(cluster: ClusterProject, server: S
 
 
 @pytest.mark.timeout(600)
-def test_a_returned_server_does_not_start_the_jobs_that_another_one_has(cluster: ClusterProject) -> None:
+def test_a_returned_server_does_not_start_the_jobs_that_another_one_has(cluster: ThreeServerProject) -> None:
     """It was the first of the file, and is not any more; as the first again it gets them back."""
     cluster.config["jobs"] = [{"name": "tick", "service": "web", "command": "date", "schedule": "* * * * *"}]
     cluster.deploy("one").ok()
@@ -104,7 +104,7 @@ def test_a_returned_server_does_not_start_the_jobs_that_another_one_has(cluster:
         time.sleep(2)
 
 
-def test_a_removed_project_leaves_nothing_to_follow(cluster: ClusterProject) -> None:
+def test_a_removed_project_leaves_nothing_to_follow(cluster: ThreeServerProject) -> None:
     """Neither in the Swarm nor in a crontab."""
     cluster.deploy("one").ok()
     first = cluster.servers[0]
@@ -117,7 +117,7 @@ def test_a_removed_project_leaves_nothing_to_follow(cluster: ClusterProject) -> 
         assert not [line for line in _crontab(server) if cluster.name in line]
 
 
-def test_what_was_published_and_is_gone_is_published_again(cluster: ClusterProject) -> None:
+def test_what_was_published_and_is_gone_is_published_again(cluster: ThreeServerProject) -> None:
     """By a deploy that changes nothing else; the one after it has nothing to do."""
     cluster.deploy("one").ok()
     first = cluster.servers[0]
@@ -128,7 +128,7 @@ def test_what_was_published_and_is_gone_is_published_again(cluster: ClusterProje
     assert cluster.deploy("one").ok().events("step_finished") == []
 
 
-def test_back_on_one_server_nothing_is_followed(cluster: ClusterProject) -> None:
+def test_back_on_one_server_nothing_is_followed(cluster: ThreeServerProject) -> None:
     """The cron of that server would bring the proxy back to what was live in the cluster."""
     cluster.deploy("one").ok()
     first = cluster.servers[0]

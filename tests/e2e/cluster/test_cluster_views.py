@@ -11,7 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.e2e.support.three_servers import ClusterProject
+    from tests.e2e.support.three_servers import ThreeServerProject
 
 pytestmark = [pytest.mark.engine, pytest.mark.server, pytest.mark.nightly]
 
@@ -19,7 +19,7 @@ Look = dict[str, Any]
 SECRET = "hunter2-and-more"
 
 
-def test_a_live_table_goes_on_when_a_server_is_lost(cluster: ClusterProject) -> None:
+def test_a_live_table_goes_on_when_a_server_is_lost(cluster: ThreeServerProject) -> None:
     """It shows what all servers use, says which one is down, and has it again when it is back."""
     cluster.deploy("one").ok()
     last = cluster.servers[2]
@@ -54,7 +54,7 @@ def test_a_live_table_goes_on_when_a_server_is_lost(cluster: ClusterProject) -> 
         _until(looks, lambda look: state(look) == "ready")
 
 
-def test_secrets_are_masked_in_the_logs_of_every_server(cluster: ClusterProject) -> None:
+def test_secrets_are_masked_in_the_logs_of_every_server(cluster: ThreeServerProject) -> None:
     """Also by a machine that has none of them, and of one server alone. What `exec` prints is never changed."""
     web = cluster.config["services"][0]
     web["command"] = ["sh", "-c", 'echo "token $TOKEN"; exec httpd -f -p 8000 -h /www']
@@ -76,7 +76,7 @@ def test_secrets_are_masked_in_the_logs_of_every_server(cluster: ClusterProject)
     assert (unknown.exit_code, "there is no release `r99`" in unknown.stderr) == (2, True)
 
 
-def test_a_rollback_brings_an_image_from_another_server(cluster: ClusterProject) -> None:
+def test_a_rollback_brings_an_image_from_another_server(cluster: ThreeServerProject) -> None:
     """A server that joined since lacks the image of the release before; this machine may lack it, too."""
     cluster.deploy("one").ok()
     cluster.deploy("two").ok()

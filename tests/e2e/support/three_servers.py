@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class ClusterProject:
+class ThreeServerProject:
     """A project with one service on three servers."""
 
     project: Project
@@ -50,7 +50,7 @@ class ClusterProject:
 
 
 @contextmanager
-def three_servers(lab: Lab, ftl: Callable[..., Project]) -> Iterator[ClusterProject]:
+def three_servers(lab: Lab, ftl: Callable[..., Project]) -> Iterator[ThreeServerProject]:
     """Three servers in one Swarm, as `ftl setup` would leave them."""
     name = unique("clu")
     servers = [lab.server(f"{name}-{letter}", suite="trixie") for letter in "abc"]
@@ -66,7 +66,7 @@ def three_servers(lab: Lab, ftl: Callable[..., Project]) -> Iterator[ClusterProj
             "stop_timeout": 1,
             "drain_timeout": "8s",
         }
-        made = ClusterProject(ftl(), servers, name, {})
+        made = ThreeServerProject(ftl(), servers, name, {})
         made.config = {
             "project": {"name": name, "domain": made.domain},
             "servers": sections,

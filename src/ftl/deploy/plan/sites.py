@@ -69,7 +69,7 @@ def transitional_site(
 ) -> Site:
     """Site while new containers become healthy: new names answer, old routes stay.
 
-    Where routes change together with releases, both generations stand in it, and the switch chooses between them.
+    Where routes change together with releases, the old and the new ones are in it, and the switch chooses.
 
     Args:
         target: The site once the deploy is done.

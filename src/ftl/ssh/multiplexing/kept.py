@@ -169,8 +169,10 @@ def kept_files(
             shared = _unretired(runtime, connection_name(target, resolved, seconds, environ))
             shared.mkdir(mode=0o700, exist_ok=True)
             socket = shared / "master"
+            found = socket.exists()
             if not is_listening(socket):
-                socket.unlink(missing_ok=True)
+                if found:  # not the one that a master makes just now
+                    socket.unlink(missing_ok=True)
                 (shared / USUAL).unlink(missing_ok=True)
                 record = {"hostname": resolved.hostname, "port": resolved.port, "project": keep.project}
                 (shared / _RECORD).write_text(json.dumps(record))

@@ -107,6 +107,6 @@ async def remove_backups(context: DeployContext, step: RemoveBackups) -> None:
 
 @RUNNERS.runs(DeleteRunHistory)
 async def delete_run_history(context: DeployContext, step: DeleteRunHistory) -> None:
-    """Forget runs of jobs."""
+    """Remove the kept runs of jobs."""
     await job_runs.delete_run_history(context.engine, step.project, step.jobs)
     await job_logs.delete_run_logs(context.engine, step.project, step.jobs)
