@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -18,6 +19,9 @@ from ftl.image.transfer import TransferResult
 from tests.support.fake_engine import FakeEngine
 from tests.unit.deploy.world import INFO, project, server
 
+if TYPE_CHECKING:
+    from ftl.events import Event
+
 SPEC = ContainerSpec("app", {})
 
 
@@ -29,7 +33,10 @@ def run_at(*engines: FakeEngine) -> DeployContext:
     ]
     asked = project()
     clients = RunClients(asked, Path())
-    return DeployContext(asked, Path(), Fleet(sessions), sessions[0], server(asked), "r2", [].append, clients)
+    events: list[Event] = []
+    return DeployContext(
+        asked, Path(), Fleet(sessions), sessions[0], server(asked), "r2", events.append, clients
+    )
 
 
 def test_only_containers_of_this_run_are_removed() -> None:
