@@ -1,4 +1,4 @@
-"""Executor: a plan in several parts, such as a restart of one replica after the other."""
+"""Executor: a plan in several parts, at several servers, and a runner for each step."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ from dataclasses import replace
 
 import pytest
 
+from ftl.deploy.backend import DOCKER
 from ftl.errors import EngineError
+from ftl.events import StepFinished
 from ftl.execution.undo import UndoStack
+from ftl.operations.databases.deploy_backup import with_backups
 from tests.unit.deploy.apply.test_executor import Do, Run, run, stage
+from tests.unit.deploy.step_classes import step_classes
 
 
 def test_a_part_that_fails_is_undone_alone() -> None:
@@ -69,3 +73,19 @@ def test_no_part_begins_when_the_last_one_was_not_finished() -> None:
         assert executor.incomplete
 
     run(scenario)
+
+
+def test_a_step_runs_on_the_server_that_it_names() -> None:
+    """Its runner gets the session of that server; everything else is shared."""
+
+    async def scenario(world: Run) -> None:
+        await world.executor(stage([Do("here"), Do("there", servers=("second",))])).run()
+
+    world = run(scenario)
+    assert world.log == ["here", "there on second"]
+    assert len([event for event in world.events if isinstance(event, StepFinished)]) == 2
+
+
+def test_every_step_of_a_plan_has_a_runner() -> None:
+    """The backend can execute whatever the planner plans."""
+    assert step_classes() == set(with_backups(DOCKER).runners)
