@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from ftl.config.yaml.locations import Location
 
 
+UNKNOWN_KEY = "FTL has no such key: leave it out, or correct its name"
+UNKNOWN_TO_COMPOSE = "neither Compose nor FTL has such a key: leave it out, or correct its name"
+
+
 class Verdict(StrEnum):
     """Fate of a key."""
 

@@ -28,7 +28,7 @@ from ftl.onboarding.takeover.compose.service import convert
 from ftl.onboarding.takeover.compose.shared_images import builders, with_builds
 from ftl.onboarding.takeover.draft import Draft
 from ftl.onboarding.takeover.nodes import ComposeTexts, entries, is_valid, items, text
-from ftl.onboarding.takeover.report import Verdict, by_hint
+from ftl.onboarding.takeover.report import UNKNOWN_TO_COMPOSE, Verdict, by_hint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -230,7 +230,7 @@ def _top(draft: Draft, root: MappingNode) -> None:
             written_out = "where its anchors are used, they are written out"
             draft.report.add(key, Verdict.LEFT_OUT, written_out, entry.key)
         elif key not in ("services", "volumes", "secrets", "configs"):
-            hint = foreign_hint(key, "") or "neither Compose nor FTL has such a key"
+            hint = foreign_hint(key, "") or UNKNOWN_TO_COMPOSE
             draft.report.add(key, *by_hint(hint), entry.key)
 
 

@@ -23,7 +23,7 @@ from ftl.onboarding.takeover.compose.keys import (
     volumes,
 )
 from ftl.onboarding.takeover.nodes import entries, items, text
-from ftl.onboarding.takeover.report import Verdict
+from ftl.onboarding.takeover.report import UNKNOWN_TO_COMPOSE, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,7 +91,7 @@ def _key(conversion: ComposeConversion, key: str, node: Node) -> None:
         conversion.add(key, Verdict.NEEDS_YOU, f"it is {form}, which Compose does not have there")
     elif known is None:
         match = closest_match(key, SERVICE)
-        hint = foreign_hint(key, "services") or "neither Compose's specification nor FTL has such a key"
+        hint = foreign_hint(key, "services") or UNKNOWN_TO_COMPOSE
         conversion.add(key, Verdict.NEEDS_YOU, f"did you mean `{match}`?" if match else hint)
     elif conversion.is_dependency and known.dependency_hint and key not in _HANDLERS_OF_DEPENDENCIES:
         conversion.add_hint(key, known.dependency_hint)

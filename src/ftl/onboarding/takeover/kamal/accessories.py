@@ -14,7 +14,7 @@ from ftl.onboarding.takeover.kamal.options import convert_option
 from ftl.onboarding.takeover.kamal.proxy import convert_proxy
 from ftl.onboarding.takeover.kamal.volumes import parted, volumes_of
 from ftl.onboarding.takeover.nodes import entries, items, text
-from ftl.onboarding.takeover.report import Verdict
+from ftl.onboarding.takeover.report import UNKNOWN_KEY, Verdict
 
 if TYPE_CHECKING:
     from ftl.config.yaml.tree import Node
@@ -70,7 +70,7 @@ def _accessory(kamal: KamalConversion, key: str, node: Node) -> None:
             case _ if option in _LEFT_OUT:
                 kamal.add(place, Verdict.LEFT_OUT, _LEFT_OUT[option], value)
             case _:
-                kamal.add(place, Verdict.NEEDS_YOU, "FTL has no such key", value)
+                kamal.add(place, Verdict.NEEDS_YOU, UNKNOWN_KEY, value)
 
 
 def _volumes(kamal: KamalConversion, key: str, options: dict[str, Node]) -> list[str]:

@@ -31,7 +31,7 @@ from ftl.onboarding.takeover.kamal.ruby_schedules import report_ruby_schedules
 from ftl.onboarding.takeover.kamal.volumes import volumes_of
 from ftl.onboarding.takeover.nodes import entries, items, text
 from ftl.onboarding.takeover.patience import seconds, waiting
-from ftl.onboarding.takeover.report import Verdict
+from ftl.onboarding.takeover.report import UNKNOWN_KEY, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -219,7 +219,7 @@ def _convert(kamal: KamalConversion) -> None:
                     key, Verdict.LEFT_OUT, "where its anchors are used, they are written out", entry.value
                 )
             case _ if key not in ("servers", "proxy", "env", "builder", "accessories", "volumes"):
-                kamal.add(key, Verdict.NEEDS_YOU, _NEEDS_YOU.get(key, "FTL has no such key"), entry.value)
+                kamal.add(key, Verdict.NEEDS_YOU, _NEEDS_YOU.get(key, UNKNOWN_KEY), entry.value)
     if "host" in kamal.draft.server and "user" not in kamal.draft.server:
         kamal.draft.server["user"] = "root"
         kamal.add("ssh.user", Verdict.CHANGED, "server.user: root, which is Kamal's default", root.get("ssh"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.onboarding.takeover.nodes import entries
-from ftl.onboarding.takeover.report import Verdict
+from ftl.onboarding.takeover.report import UNKNOWN_KEY, Verdict
 
 if TYPE_CHECKING:
     from ftl.config.yaml.tree import Node
@@ -37,6 +37,6 @@ def health_check_of(kamal: KamalConversion, node: Node | None, path: str) -> dic
         elif key in _LEFT_OUT:
             kamal.add(row, Verdict.LEFT_OUT, _LEFT_OUT[key], value)
         elif key not in _ELSEWHERE:
-            todo = _COMMAND if key == "cmd" else "FTL has no such key"
+            todo = _COMMAND if key == "cmd" else UNKNOWN_KEY
             kamal.add(row, Verdict.NEEDS_YOU, todo, value)
     return found

@@ -88,3 +88,13 @@ def test_a_key_without_a_value_has_a_row(tmp_path: Path) -> None:
     _, report = taken(tmp_path, "services: {web: {image: x, command: , environment: }}")
     found = {row.key: row.text for row in report.rows if "no value" in row.text}
     assert sorted(found) == ["services.web.command", "services.web.environment"]
+
+
+def test_a_key_that_nobody_knows_has_a_next_step(tmp_path: Path) -> None:
+    """At the top, in a service, its build and its `deploy`."""
+    web = "{build: {context: ., of_nobody: 1}, deploy: {of_nobody: 1}, of_nobody: 1}"
+    _, report = taken(tmp_path, f"of_nobody: 1\nservices: {{web: {web}}}")
+    rows = {row.key: (row.verdict, row.text) for row in report.rows if row.key.endswith("of_nobody")}
+    told = Verdict.NEEDS_YOU, "neither Compose nor FTL has such a key: leave it out, or correct its name"
+    places = ("", "services.web.", "services.web.build.", "services.web.deploy.")
+    assert rows == {f"{place}of_nobody": told for place in places}

@@ -9,7 +9,7 @@ from ftl.config.read.foreign_keys import foreign_hint
 from ftl.config.yaml.tree import MappingNode, is_null
 from ftl.onboarding.takeover.compose.images_of import image_text
 from ftl.onboarding.takeover.nodes import entries, items, text
-from ftl.onboarding.takeover.report import Verdict
+from ftl.onboarding.takeover.report import UNKNOWN_TO_COMPOSE, Verdict
 
 if TYPE_CHECKING:
     from ftl.config.yaml.tree import Node
@@ -107,7 +107,7 @@ def _options(conversion: ComposeConversion, node: MappingNode) -> dict[str, obje
                     conversion.add(name, *_several_platforms(conversion, platforms), value)
             case _:
                 hint = foreign_hint(key, "build")
-                conversion.add_hint(name, hint or "neither Compose nor FTL has such a key", value)
+                conversion.add_hint(name, hint or UNKNOWN_TO_COMPOSE, value)
     if options.get("dockerfile") == "Dockerfile":
         del options["dockerfile"]
     return options

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ftl.config.read.compose_keys import DEPLOY_HINTS, SERVICE
 from ftl.onboarding.takeover.compose.keys.labels import labels
 from ftl.onboarding.takeover.nodes import entries, text
-from ftl.onboarding.takeover.report import Verdict
+from ftl.onboarding.takeover.report import UNKNOWN_TO_COMPOSE, Verdict
 
 if TYPE_CHECKING:
     from ftl.config.yaml.tree import Node
@@ -27,7 +27,7 @@ def deploy(conversion: ComposeConversion, key: str, node: Node) -> None:
             case "labels":
                 labels(conversion, key, value)
             case _:
-                hint = DEPLOY_HINTS.get(name, "neither Compose nor FTL has such a key")
+                hint = DEPLOY_HINTS.get(name, UNKNOWN_TO_COMPOSE)
                 conversion.add_hint(f"{key}.{name}", hint, value)
 
 

@@ -91,7 +91,10 @@ def _verdict(conversion: ComposeConversion, mount: ComposeMount) -> tuple[Verdic
             return Verdict.NEEDS_YOU, todo
         case "bind":
             return _local(conversion, mount)
-    return Verdict.NEEDS_YOU, f"FTL has no mounts of the kind {mount.kind}"
+    return (
+        Verdict.NEEDS_YOU,
+        f"FTL has no mounts of the kind {mount.kind}: write a volume or a folder of the server",
+    )
 
 
 def _local(conversion: ComposeConversion, mount: ComposeMount) -> tuple[Verdict, str]:
