@@ -27,8 +27,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-_OF_CHECK = frozenset({"path", "type", "name", "timeout", "attempts", "initialDelay", "wait", "warn"})
-"""Keys of a check that are taken over, or whose times are FTL's own."""
+_OF_CHECK = frozenset({"path", "type", "name", "timeout", "attempts", "initialDelay", "wait", "warn", "command",
+                       "listening", "uptime"})  # fmt: skip
+"""Keys of a check that are taken over, whose times are FTL's own, or that its row is about."""
+
+_OTHER_SCRIPT = "FTL has no such script: write what it does as `hooks` of a service, or leave it out"
 
 
 def heroku(file: Path, base: Path, variables: Mapping[str, str]) -> Draft:
@@ -111,10 +114,10 @@ def _hooks(draft: Draft, web: dict[str, object], release: str, scripts: Mapping[
         elif key == "pr-predestroy":
             draft.report.add(f"scripts.{key}", Verdict.LEFT_OUT, "it is for Heroku's review apps")
         elif key != "dokku":
-            draft.report.add(f"scripts.{key}", Verdict.NEEDS_YOU, "FTL has no such script")
+            draft.report.add(f"scripts.{key}", Verdict.NEEDS_YOU, _OTHER_SCRIPT)
     for key in dokku:
         if key not in ("predeploy", "postdeploy"):
-            draft.report.add(f"scripts.dokku.{key}", Verdict.NEEDS_YOU, "FTL has no such script")
+            draft.report.add(f"scripts.dokku.{key}", Verdict.NEEDS_YOU, _OTHER_SCRIPT)
 
 
 def _heroku_env(draft: Draft, data: Mapping[str, object], texts: ComposeTexts) -> dict[str, object]:
@@ -146,17 +149,18 @@ def _heroku_rest(draft: Draft, data: Mapping[str, object], web: dict[str, object
         take_over_clients(draft, folder)
     if not data.get("env"):
         report_config_vars(draft, folder)
-    checks = table_list(as_object(data.get("healthchecks")).get("web"))
-    if path := next((item["path"] for item in checks if item.get("path")), None):
-        web["health_check"] = {"path": path}
-        draft.report.add("healthchecks", Verdict.CHANGED, "health_check.path")
-    for key in sorted({key for item in checks for key in item} - _OF_CHECK):
-        todo = "FTL's check is a GET at the service's port that a 2xx passes: see that it does"
-        draft.report.add(f"healthchecks.{key}", Verdict.NEEDS_YOU, todo)
+    for name, checks in as_object(data.get("healthchecks")).items():
+        keys = web if name == "web" else draft.services.get(project_name(name), {})
+        for number, check in enumerate(table_list(checks)):
+            _check(draft, keys, f"healthchecks.{name}[{number}]", check)
     for name, process in as_object(data.get("formation")).items():
         if isinstance(process, dict) and process.get("quantity") != 0:
             what = "replicas; a container may use all that the server has: `resources` limits it"
             draft.report.add(f"formation.{name}", Verdict.CHANGED, what)
+            for key in process:
+                if key not in ("quantity", "size"):
+                    fixed = "`replicas` are a fixed number, which `ftl scale` changes"
+                    draft.report.add(f"formation.{name}.{key}", Verdict.LEFT_OUT, fixed)
     service = next(name for name, keys in draft.services.items() if keys is web)
     for number, item in enumerate(table_list(data.get("cron"))):
         _cron(draft, f"cron[{number}]", item, service)
@@ -164,6 +168,34 @@ def _heroku_rest(draft: Draft, data: Mapping[str, object], web: dict[str, object
     for key in data:
         if key not in left:
             draft.report.add(key, Verdict.LEFT_OUT, "it describes the app to Heroku")
+
+
+def _check(draft: Draft, keys: dict[str, object], row: str, check: Mapping[str, object]) -> None:
+    """Report a check of a process, and take over the first one that requests a path, where there is a port."""
+    draft.report.add(row, *_check_verdict(keys, check))
+    for key in check:
+        if key not in _OF_CHECK:
+            todo = "FTL's check is a GET at the service's port that a 2xx passes: see that it does"
+            draft.report.add(f"{row}.{key}", Verdict.NEEDS_YOU, todo)
+
+
+def _check_verdict(keys: dict[str, object], check: Mapping[str, object]) -> tuple[Verdict, str]:
+    path, found = check.get("path"), as_object(keys.get("health_check")).get("path")
+    if not keys:
+        return Verdict.LEFT_OUT, "there is no such process here"
+    if check.get("command"):
+        return Verdict.NEEDS_YOU, "write its command as `container.health_check` of the service"
+    if not path and not check.get("listening"):
+        # With `uptime` or nothing else, Dokku waits until the container has run for some time
+        return Verdict.LEFT_OUT, "a new container has to keep running anyway"
+    if "port" not in keys:
+        return Verdict.NEEDS_YOU, "the service has no `port`: write a command as `container.health_check`"
+    if not path:
+        return Verdict.LEFT_OUT, "a new container has to accept connections at its port anyway"
+    if found not in (None, path):
+        return Verdict.NEEDS_YOU, f"FTL has one check of a service, {found}: let that answer for {path}, too"
+    keys["health_check"] = {"path": path}
+    return Verdict.CHANGED, "health_check.path"
 
 
 def _cron(draft: Draft, key: str, item: Mapping[str, object], service: str) -> None:
@@ -179,3 +211,8 @@ def _cron(draft: Draft, key: str, item: Mapping[str, object], service: str) -> N
         draft.report.add(key, Verdict.NEEDS_YOU, todo)
     else:
         draft.report.add(key, Verdict.CHANGED, f"the job {name} of {service}")
+        if item.get("maintenance"):
+            todo = f"Dokku does not run it at the moment: remove the job {name}, or let it run"
+            draft.report.add(f"{key}.maintenance", Verdict.NEEDS_YOU, todo)
+        if "concurrency_policy" in item:
+            draft.report.add(f"{key}.concurrency_policy", Verdict.LEFT_OUT, "a job never runs twice at once")

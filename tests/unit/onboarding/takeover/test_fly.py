@@ -238,3 +238,96 @@ def test_databases_by_the_clients_of_the_app(tmp_path: Path) -> None:
     assert verdicts(report)["dependency postgres"] is Verdict.NEEDS_YOU
     image = "app = 'shop'\n[build]\nimage = 'x'\n"
     assert not taken(tmp_path / "image", "fly.toml", {**app, "fly.toml": image})[0].dependencies
+
+
+SERVICES = """
+app = "shop"
+[processes]
+web = "bin/web"
+mail = "bin/mail"
+[[services]]
+internal_port = 8080
+protocol = "tcp"
+processes = ["web", "mail"]
+auto_stop_machines = "stop"
+min_machines_running = 2
+[services.concurrency]
+soft_limit = 1
+[[services.ports]]
+port = 443
+handlers = ["tls", "http"]
+[[services.ports]]
+port = 8443
+handlers = ["tls", "http"]
+[[services.http_checks]]
+path = "/up"
+[[services.machine_checks]]
+command = ["curl", "x"]
+[[services]]
+internal_port = 25
+processes = ["mail"]
+auto_stop_machines = "off"
+auto_start_machines = true
+min_machines_running = 1
+of_nobody = 1
+[services.concurrency]
+soft_limit = 1
+[[services.ports]]
+port = 25
+[[services.ports]]
+port = 443
+[[services.tcp_checks]]
+interval = "1s"
+[[services]]
+internal_port = 9000
+[[services.ports]]
+port = 9000
+[[services]]
+internal_port = 7000
+processes = ["mail"]
+[[services.ports]]
+port = 80
+handlers = ["http"]
+"""
+
+
+def test_each_key_of_a_service_of_fly_has_a_row(tmp_path: Path) -> None:
+    """By the service's own place; only those of `http_service` that are known had one."""
+    project, report = taken(tmp_path, "fly.toml", {"fly.toml": SERVICES})
+    web, mail = project.services
+    assert (web.port, web.replicas, web.forwards, mail.forwards) == (8080, 2, (), ("25:25",))
+    found = verdicts(report)
+    assert {key: found[key] for key in found if key.startswith("services")} == {
+        "services[0]": Verdict.CHANGED,
+        "services[0].processes": Verdict.NEEDS_YOU,
+        "services[0].ports": Verdict.NEEDS_YOU,
+        "services[0].auto_stop_machines": Verdict.LEFT_OUT,
+        "services[0].min_machines_running": Verdict.CHANGED,
+        "services[0].concurrency": Verdict.LEFT_OUT,
+        "services[0].http_checks[0]": Verdict.CHANGED,
+        "services[0].machine_checks": Verdict.NEEDS_YOU,
+        "services[1]": Verdict.NEEDS_YOU,
+        "services[1].auto_stop_machines": Verdict.LEFT_OUT,
+        "services[1].auto_start_machines": Verdict.LEFT_OUT,
+        "services[1].min_machines_running": Verdict.LEFT_OUT,
+        "services[1].of_nobody": Verdict.NEEDS_YOU,
+        "services[1].concurrency": Verdict.LEFT_OUT,
+        "services[1].tcp_checks[0]": Verdict.NEEDS_YOU,
+        "services[2]": Verdict.NEEDS_YOU,
+        "services[3]": Verdict.NEEDS_YOU,
+    }
+    told = {row.key: row.text for row in report.rows}
+    assert told["services[1].of_nobody"] == "FTL has no such key: leave it out, or correct its name"
+    assert "80 and 443 are the proxy's" in told["services[1]"]
+    assert "`forwards: [9000:9000]` or `replicas`" in told["services[2]"]
+    assert "`port` and `routes`" in told["services[3]"]
+
+
+def test_other_keys_of_flys_public_service_and_mounts_have_rows(tmp_path: Path) -> None:
+    """Checks by another machine, a key that nobody knows, and the size of a volume."""
+    keys = "internal_port = 8080\nof_nobody = 1\n[[http_service.machine_checks]]\ncommand = ['x']\n"
+    mounts = "[mounts]\nsource = 'd'\ndestination = '/d'\ninitial_size = '1gb'\n"
+    _, report = taken(tmp_path, "fly.toml", {"fly.toml": f"[http_service]\n{keys}{mounts}"})
+    found = verdicts(report)
+    assert found["http_service.machine_checks"] is found["http_service.of_nobody"] is Verdict.NEEDS_YOU
+    assert found["mounts.initial_size"] is Verdict.LEFT_OUT

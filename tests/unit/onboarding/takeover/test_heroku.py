@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -130,3 +131,45 @@ def test_a_schedule_without_a_command_is_no_job(tmp_path: Path) -> None:
     project, report = taken(tmp_path, "Procfile", {"Procfile": "web: a\n", "app.json": given})
     assert project.jobs == ()
     assert [verdicts(report)[f"cron[{number}]"] for number in (0, 1)] == [Verdict.NEEDS_YOU] * 2
+
+
+def test_each_check_of_dokku_has_a_row(tmp_path: Path) -> None:
+    """Also those of other processes, those with no path, and a second path: all but the first path were lost."""
+    checks = {
+        "web": [
+            {"type": "startup"},
+            {"type": "startup", "path": "/up", "onFailure": {"url": "x"}},
+            {"type": "liveness", "path": "/live"},
+            {"listening": True},
+            {"command": ["bin/check"]},
+        ],
+        "worker": [{"type": "startup", "uptime": 30}, {"path": "/up"}],
+        "gone": [{"uptime": 3}],
+    }
+    procfile = "web: a\nworker: b\n"
+    app = json.dumps({"healthchecks": checks})
+    project, report = taken(tmp_path, "Procfile", {"Procfile": procfile, "app.json": app})
+    web, worker = project.services
+    assert (web.health_check and web.health_check.path, worker.health_check) == ("/up", None)
+    found = verdicts(report)
+    assert {key: found[key] for key in found if key.startswith("healthchecks")} == {
+        "healthchecks.web[0]": Verdict.LEFT_OUT,
+        "healthchecks.web[1]": Verdict.CHANGED,
+        "healthchecks.web[1].onFailure": Verdict.NEEDS_YOU,
+        "healthchecks.web[2]": Verdict.NEEDS_YOU,
+        "healthchecks.web[3]": Verdict.LEFT_OUT,
+        "healthchecks.web[4]": Verdict.NEEDS_YOU,
+        "healthchecks.worker[0]": Verdict.LEFT_OUT,
+        "healthchecks.worker[1]": Verdict.NEEDS_YOU,
+        "healthchecks.gone[0]": Verdict.LEFT_OUT,
+    }
+
+
+def test_other_keys_of_schedules_and_processes_have_rows(tmp_path: Path) -> None:
+    """A schedule that is switched off would run here."""
+    cron = {"command": "x", "schedule": "@daily", "maintenance": True, "concurrency_policy": "forbid"}
+    app = json.dumps({"cron": [cron], "formation": {"web": {"quantity": 2, "size": "s", "autoscaling": {}}}})
+    _, report = taken(tmp_path, "Procfile", {"Procfile": "web: a\n", "app.json": app})
+    found = verdicts(report)
+    assert found["cron[0].maintenance"] is Verdict.NEEDS_YOU
+    assert found["cron[0].concurrency_policy"] is found["formation.web.autoscaling"] is Verdict.LEFT_OUT

@@ -252,7 +252,7 @@ def test_an_app_json_alone_has_one_service(tmp_path: Path) -> None:
     _, report = taken_other(tmp_path, "app.json", {"app.json": app})
     found = verdicts(report)
     assert not [key for key in found if key.startswith("Procfile")]
-    assert (found["healthchecks.port"], found["healthchecks.content"]) == (
+    assert (found["healthchecks.web[0].port"], found["healthchecks.web[0].content"]) == (
         Verdict.NEEDS_YOU,
         Verdict.NEEDS_YOU,
     )

@@ -13,7 +13,7 @@ from ftl.onboarding.takeover.draft import Draft
 from ftl.onboarding.takeover.fly.services import convert_services
 from ftl.onboarding.takeover.heroku_addons import take_over_clients
 from ftl.onboarding.takeover.nodes import table_list
-from ftl.onboarding.takeover.report import Verdict
+from ftl.onboarding.takeover.report import UNKNOWN_KEY, Verdict
 from ftl.onboarding.yaml_text import literal
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def fly(file: Path, base: Path) -> Draft:
             report.add(key, Verdict.CHANGED, "the services" if key == "processes" else key)
     for key in data:
         if key not in _DONE:
-            report.add(key, *_OTHERS.get(key, (Verdict.NEEDS_YOU, "FTL has no such key")))
+            report.add(key, *_OTHERS.get(key, (Verdict.NEEDS_YOU, UNKNOWN_KEY)))
     todo = "`fly secrets list` names them: write `NAME: ${NAME}` in `env`, and the values into .env"
     report.add("secrets", Verdict.NEEDS_YOU, todo)
     return draft
@@ -101,7 +101,7 @@ def _build(draft: Draft, build: Mapping[str, object]) -> dict[str, object]:
         report.add("build", Verdict.CHANGED, "image" if build.get("image") else "build")
     for key in build:
         if key not in _OF_BUILD:
-            report.add(f"build.{key}", *_OTHERS_OF_BUILD.get(key, (Verdict.NEEDS_YOU, "FTL has no such key")))
+            report.add(f"build.{key}", *_OTHERS_OF_BUILD.get(key, (Verdict.NEEDS_YOU, UNKNOWN_KEY)))
     if image := build.get("image"):
         return {"image": image}
     options: dict[str, object] = {"context": "."}
@@ -167,6 +167,10 @@ def _mounts(draft: Draft, data: Mapping[str, object]) -> None:
         named = {project_name(name) for name in as_strs(item.get("processes"))}
         users = [name for name in draft.services if not named or name in named]
         source = item.get("source", "data")
+        for key in item:
+            if key not in ("source", "destination", "processes"):
+                what = "a volume is a folder on the server's disk, without a size or snapshots"
+                draft.report.add(f"mounts.{key}", Verdict.LEFT_OUT, what)
         for name in users:
             keys = draft.services[name]
             given = keys.get("volumes")

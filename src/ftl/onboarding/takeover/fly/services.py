@@ -8,7 +8,7 @@ from ftl.common.json_fields import as_object, as_strs
 from ftl.onboarding.names import project_name
 from ftl.onboarding.takeover.nodes import table_list
 from ftl.onboarding.takeover.patience import seconds
-from ftl.onboarding.takeover.report import Verdict
+from ftl.onboarding.takeover.report import UNKNOWN_KEY, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,10 +20,24 @@ _OF_SERVICE = {
     "auto_stop_machines": (Verdict.LEFT_OUT, "containers run all the time"),
     "auto_start_machines": (Verdict.LEFT_OUT, "containers run all the time"),
     "concurrency": (Verdict.LEFT_OUT, "all containers get requests, without a limit"),
+    "min_machines_running": (Verdict.LEFT_OUT, "containers run all the time, one of each service"),
     "http_options": (Verdict.LEFT_OUT, "FTL's proxy decides"),
     "tls_options": (Verdict.LEFT_OUT, "FTL's proxy decides"),
+    "proxy_proto_options": (Verdict.LEFT_OUT, "FTL's proxy says in X-Forwarded-For who the client is"),
+    "machine_checks": (
+        Verdict.NEEDS_YOU,
+        "another container tests the new machine: let `health_check` do that, or a command of `hooks`",
+    ),
+    "script_checks": (Verdict.NEEDS_YOU, "write the command as `container.health_check`"),
 }
-"""Keys of the service with HTTP that lead to no key of ftl.yaml."""
+"""Keys of a service that lead to no key of ftl.yaml."""
+
+_OF_PORT = frozenset({"internal_port", "protocol", "processes", "ports"})
+"""Keys that the row of the service itself is about."""
+
+_CHECKS = ("checks", "http_checks", "tcp_checks")
+
+_PROXY_PORTS = (80, 443)
 
 _OF_CHECK = frozenset({"path", "type", "port", "interval", "timeout", "grace_period", "method", "protocol"})
 """Keys of a check that are taken over, or are FTL's default; intervals are FTL's, which asks each second."""
@@ -37,23 +51,27 @@ def convert_services(
 ) -> dict[str, object]:
     """Give one port the proxy's requests, publish the others, and return the public service."""
     http = as_object(data.get("http_service"))
-    services = table_list(data.get("services"))
-    public = http or next((item for item in services if _is_http(item)), {})
+    services = {"http_service": http} if http else {}
+    services |= {f"services[{number}]": item for number, item in enumerate(table_list(data.get("services")))}
+    place = next((key for key, item in services.items() if item is http or _is_http(item)), "")
+    public = services.get(place, {})
     named = public.get("processes")
     first = named[0] if isinstance(named, list) and named else None
     usual = "app" if "app" in processes else "web" if "web" in processes else next(iter(processes))
     web = draft.services[project_name(str(first if first in processes else usual))]
     if public:
         web |= {"port": public.get("internal_port") or 8080, "routes": [{"path": "/"}]}
-        key = "http_service" if public is http else "services"
-        draft.report.add(key, Verdict.CHANGED, "port and routes")
-    check = _checks(draft, data, public, "http_service" if public is http else "services")
+        draft.report.add(place, Verdict.CHANGED, "port and routes")
+    check = _checks(draft, data, public, place)
     if check and "port" in web:
         web["health_check"] = check
-    _report_public(draft, data, public, web)
-    for number, item in enumerate(services):
+    for key, item in services.items():
+        _report_keys(draft, key, item)
+        if item is public:
+            _public(draft, data, key, item, web)
+    for key, item in services.items():
         if item is not public:
-            _published(draft, f"services[{number}]", item, web)
+            _published(draft, key, item, web)
     return web
 
 
@@ -65,7 +83,7 @@ def _checks(
     graces: list[str] = []
     checks = [
         (f"{place}.{kind}[{number}]", item)
-        for kind in ("checks", "http_checks", "tcp_checks")
+        for kind in _CHECKS
         for number, item in enumerate(table_list(public.get(kind)))
     ]
     checks += [
@@ -104,23 +122,30 @@ def _time(value: object) -> str:
     return written if seconds(written) else ""
 
 
-def _report_public(
-    draft: Draft, data: Mapping[str, object], public: Mapping[str, object], web: dict[str, object]
+def _report_keys(draft: Draft, place: str, service: Mapping[str, object]) -> None:
+    """Report the keys of a service without its port and checks; and processes that share it, of which one gets it."""
+    for key in service:
+        if key not in _OF_PORT and key not in _CHECKS:
+            draft.report.add(f"{place}.{key}", *_OF_SERVICE.get(key, (Verdict.NEEDS_YOU, UNKNOWN_KEY)))
+    if len(as_strs(service.get("processes"))) > 1:
+        todo = "the first alone has it here: write `port` and `routes`, or `forwards`, of the others"
+        draft.report.add(f"{place}.processes", Verdict.NEEDS_YOU, todo)
+
+
+def _public(
+    draft: Draft, data: Mapping[str, object], place: str, public: Mapping[str, object], web: dict[str, object]
 ) -> None:
-    """Report the keys of the service with HTTP; several machines are replicas where they share no volume."""
-    for key, value in public.items():
-        if key in _OF_SERVICE:
-            draft.report.add(f"http_service.{key}", *_OF_SERVICE[key])
-        elif key == "min_machines_running" and value in (0, 1):
-            what = "containers run all the time, one of each service"
-            draft.report.add(f"http_service.{key}", Verdict.LEFT_OUT, what)
-        elif key == "min_machines_running" and isinstance(value, int):
-            if data.get("mounts") or data.get("mount"):
-                reason = "one container at a time has the volume"
-                draft.report.add(f"http_service.{key}", Verdict.LEFT_OUT, reason)
-            else:
-                web["replicas"] = value
-                draft.report.add(f"http_service.{key}", Verdict.CHANGED, "replicas")
+    """Make several machines of the service with HTTP replicas where they share no volume; report its other ports."""
+    key, number = f"{place}.min_machines_running", public.get("min_machines_running")
+    if isinstance(number, int) and number > 1:
+        if data.get("mounts") or data.get("mount"):
+            draft.report.add(key, Verdict.LEFT_OUT, "one container at a time has the volume")
+        else:
+            web["replicas"] = number
+            draft.report.add(key, Verdict.CHANGED, "replicas")
+    if any(number not in _PROXY_PORTS for number in _port_numbers(public)):
+        todo = "the proxy has 80 and 443: for other ports write `forwards`; TLS is the app's own there"
+        draft.report.add(f"{place}.ports", Verdict.NEEDS_YOU, todo)
 
 
 def _is_http(service: Mapping[str, object]) -> bool:
@@ -133,26 +158,43 @@ def _handlers(service: Mapping[str, object]) -> list[str]:
 
 
 def _published(draft: Draft, key: str, service: Mapping[str, object], web: dict[str, object]) -> None:
-    """Ports of a service that is not for HTTP: `forwards` of its process."""
+    """Ports of a service that is not for HTTP: `forwards` of its process; report its checks."""
+    for kind in _CHECKS:
+        for number, _ in enumerate(table_list(service.get(kind))):
+            todo = "FTL checks `port` alone: for this one write a command as `container.health_check`"
+            draft.report.add(f"{key}.{kind}[{number}]", Verdict.NEEDS_YOU, todo)
     inner, protocol = service.get("internal_port"), str(service.get("protocol", "tcp"))
     suffix = "" if protocol == "tcp" else f"/{protocol}"
     named = as_strs(service.get("processes"))
     keys = draft.services.get(project_name(named[0])) if named else None
     keys = web if keys is None else keys
-    ports = [number for port in table_list(service.get("ports")) for number in _numbers(port)]
+    ports = _port_numbers(service)
     if len(ports) > _MOST_PORTS:
         todo = f"{len(ports)} ports: write those that are used as `forwards`"
         draft.report.add(key, Verdict.NEEDS_YOU, todo)
         return
     given = keys.get("forwards")
-    own = [f"{port}:{inner}{suffix}" for port in ports if port not in (80, 443)]
+    own = [f"{port}:{inner}{suffix}" for port in ports if port not in _PROXY_PORTS]
     if inner is None or not own:
-        draft.report.add(key, Verdict.NEEDS_YOU, "write its ports as `forwards`")
+        is_http = "http" in _handlers(service)
+        todo = "write `port` and `routes` of its process" if is_http else "write its ports as `forwards`"
+        draft.report.add(key, Verdict.NEEDS_YOU, todo)
+        return
+    if "replicas" in keys:
+        todo = f"replicas cannot share the server's ports: write `forwards: [{', '.join(own)}]` or `replicas`"
+        draft.report.add(key, Verdict.NEEDS_YOU, todo)
         return
     keys["forwards"] = [*(given if isinstance(given, list) else []), *own]
-    todo = "forwards; TLS of Fly's handlers is the app's own now"
     has_tls = any("tls" in handler for handler in _handlers(service))
-    draft.report.add(key, Verdict.NEEDS_YOU if has_tls else Verdict.CHANGED, todo if has_tls else "forwards")
+    todos = ["TLS of Fly's handlers is the app's own now"] if has_tls else []
+    if len(own) < len(ports):
+        todos.append("80 and 443 are the proxy's: give it other ports")
+    verdict = Verdict.NEEDS_YOU if todos else Verdict.CHANGED
+    draft.report.add(key, verdict, "; ".join(("forwards", *todos)))
+
+
+def _port_numbers(service: Mapping[str, object]) -> list[int]:
+    return [number for port in table_list(service.get("ports")) for number in _numbers(port)]
 
 
 def _numbers(port: Mapping[str, object]) -> list[int]:
