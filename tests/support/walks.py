@@ -35,6 +35,7 @@ dependencies:
     env: {POSTGRES_USER: shop, POSTGRES_DB: shop, POSTGRES_PASSWORD: "${POSTGRES_PASSWORD}"}
     volumes: ["data:/var/lib/postgresql/data"]
 """
+HOOKS = "hooks: {pre: python manage.py migrate, post: {local: ./announce-release}}"
 CACHE = """\
 dependencies:
   - {name: cache, image: "ftl-lab-busybox:latest", command: [sleep, "100000"], volumes: ["cache:/data"]}
@@ -44,7 +45,6 @@ PASSWORD = {".env": "POSTGRES_PASSWORD=s3cret\n"}
 INSTALLS = (
     "it installs FTL from PyPI; tests/e2e/packaging/test_packages.py installs the package that was built"
 )
-AGE = "age is another program, which reads and writes a pipe"
 BENCH = "it measures for minutes or hours, and is no part of using FTL"
 
 
@@ -114,6 +114,8 @@ FOREIGN = {
 
 GIT = "git init -q . && git add -A && git -c user.name=Ana -c user.email=ana@example.com commit -qm one"
 
+SSH_KEY = "test -e ~/.ssh/id_ed25519 || ssh-keygen -q -t ed25519 -N '' -f ~/.ssh/id_ed25519"
+
 WALKS: dict[str, Walk] = {
     "README.md": Walk(
         files={**with_postgres(), ".env": "", "ftl.staging.yaml": "project: {domain: staging.example.com}\n"},
@@ -147,16 +149,13 @@ WALKS: dict[str, Walk] = {
             "ftl.yaml": with_postgres()["ftl.yaml"]
             + 'backups: [{dependency: postgres, schedule: "15 3 * * *", keep: 14}]\n',
         },
-        before=("ftl deploy", "ftl jobs run backup.postgres"),
+        before=(SSH_KEY, "ftl deploy", "ftl jobs run backup.postgres"),
         replaced={
             "restore postgres before-2.0.dump": "restore --yes postgres before-2.0.dump",
             "--from-server postgres-20260131-031500.dump": "--from-server latest --yes",
         },
-        skipped={
-            "ftl backup postgres - | age -r ... > shop.dump.age": AGE,
-            "age -d shop.dump.age | ftl restore postgres - --yes": AGE,
-        },
     ),
+    "docs/how-to/build-images.md": Walk(files=APP),
     "docs/how-to/ci.md": Walk(files=APP),
     "docs/how-to/completion.md": Walk(),
     "docs/how-to/doctor.md": Walk(files=APP, before=("ftl deploy",)),
@@ -190,6 +189,13 @@ WALKS: dict[str, Walk] = {
         replaced={"--release r12": "--release r1"},
         watched=("ftl logs web -f", "ftl logs --proxy -f"),
     ),
+    "docs/how-to/migrations.md": Walk(
+        files={
+            **APP,
+            "announce-release": '#!/bin/sh\ntest -n "$FTL_RELEASE"\n',
+            "ftl.yaml": APP["ftl.yaml"].replace("routes: [/],", f"routes: [/], {HOOKS},"),
+        },
+    ),
     "docs/how-to/notifications.md": Walk(skipped={"uv tool install 'ftl-deploy[notify]'": INSTALLS}),
     "docs/how-to/previews.md": Walk(files=APP, before=("ftl deploy",)),
     "docs/how-to/registries.md": Walk(
@@ -215,14 +221,18 @@ WALKS: dict[str, Walk] = {
     ),
     "docs/how-to/secrets.md": Walk(
         files={**APP, "value": "sk_live\n"},
-        before=(
-            "git init -q .",
-            "test -e ~/.ssh/id_ed25519 || ssh-keygen -q -t ed25519 -N '' -f ~/.ssh/id_ed25519",
-        ),
+        before=("git init -q .", SSH_KEY),
         replaced={"ftl secrets set STRIPE_KEY": "ftl secrets set STRIPE_KEY < value"},
         skipped={"uv tool install 'ftl-deploy[age]'": INSTALLS},
     ),
     "docs/how-to/set-up-a-server.md": Walk(files=APP, rest=APP["ftl.yaml"], servers=("shop.example.com",)),
+    "docs/how-to/several-apps.md": Walk(
+        files={
+            f"{name}/{file}": text.replace("shop", name)
+            for name in ("blog", "shop")
+            for file, text in APP.items()
+        },
+    ),
     "docs/how-to/several-servers.md": Walk(
         files={**APP, "python": "#!/bin/sh\nexec sleep 100000\n"},
         rest='project: {name: shop, domain: shop.example.com}\nproxy: {tls: "off"}\n',
@@ -239,6 +249,7 @@ WALKS: dict[str, Walk] = {
         skipped={"ftl init (2)": "test_init_finds_what_the_page_shows has the app of that table"},
     ),
     "docs/how-to/tls.md": Walk(files=APP, before=("ftl deploy",)),
+    "docs/how-to/workers.md": Walk(files=APP, before=("ftl deploy",), watched=("ftl logs -f worker",)),
     "docs/performance.md": Walk(skipped={"*": BENCH}),
     "docs/reliability.md": Walk(skipped={"*": BENCH}),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import shutil
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,11 +29,26 @@ PAGES = [
 ]
 
 
+AGE = "apt-get -q download age || { apt-get -q update && apt-get -q download age; }; dpkg -x age_*.deb ."
+
+
 @pytest.fixture(scope="module")
-def sandbox(engine: str, busybox: str, proxy_image: str, user: dict[str, str]) -> Iterator[dict[str, str]]:
+def path(user: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A PATH with `age`: Debian's package, unpacked, where it is not installed."""
+    if shutil.which("age") or not shutil.which("apt-get"):
+        return user["PATH"]
+    folder = tmp_path_factory.mktemp("age")
+    subprocess.run(("sh", "-ec", AGE), cwd=folder, check=True, capture_output=True)
+    return f"{folder}/usr/bin:{user['PATH']}"
+
+
+@pytest.fixture(scope="module")
+def sandbox(
+    engine: str, busybox: str, proxy_image: str, user: dict[str, str], path: str
+) -> Iterator[dict[str, str]]:
     """The environment of readers whose server `shop.example.com` is a sandbox."""
     images.ensure("postgres")
-    environment = {**user, "FTL_SANDBOX": f"docs-{secrets.token_hex(4)}"}
+    environment = {**user, "PATH": path, "FTL_SANDBOX": f"docs-{secrets.token_hex(4)}"}
     project = Project(ROOT, environment)
     there = project.run("sandbox", "up", "--json", timeout=600).ok().result
     config = Path(user["HOME"], ".ssh", "config")
@@ -55,10 +71,10 @@ def test_a_page_is_true(page: str, sandbox: dict[str, str], tmp_path: Path) -> N
         for block in blocks((ROOT / page).read_text()):
             reader.follow(block, has_the_same_header)
     finally:
-        for environment in ("", "-e staging ", "-e preview/pr-12 "):
-            reader.run(f"ftl {environment}remove --volumes --backups --yes")
+        for project in ("", "-e staging ", "-e preview/pr-12 ", "--file ../blog/ftl.yaml "):
+            reader.run(f"ftl {project}remove --volumes --backups --yes")
         # The next reader begins with r1
-        forget = "rm -rf /var/lib/docker/volumes/ftl-state/_data/shop*"
+        forget = "cd /var/lib/docker/volumes/ftl-state/_data && rm -rf shop* blog*"
         argv = ("docker", "exec", f"ftl-sandbox-{sandbox['FTL_SANDBOX']}", "sh", "-c", forget)
         subprocess.run(argv, check=True, capture_output=True)
 
