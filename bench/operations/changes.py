@@ -4,8 +4,9 @@ Clients keep their connections alive and never retry: 16 send GET and POST while
 live release. A request has failed if its connection broke or its status was not 200. `rollback_ratio` is the time of a
 rollback, divided by that of the deploy that it undoes: a build and a changed layer of 20 MB. The rollback finds the
 deploy's connection, which a user's machine keeps for a minute. `disk_growth` compares the
-bytes on the server, of the project's images here and of the build cache that they leave after all deploys with those
-after a third of them. `build_cache_bytes` are the layers that only the build cache of this machine has by then.
+bytes on the server (of its engine, and of the layers that FTL keeps there), of the project's images here, of the build
+cache that they leave and of FTL's own cache after all deploys with those after a third of them. `build_cache_bytes` are
+the layers that only the build cache of this machine has by then.
 """
 
 from __future__ import annotations
@@ -45,6 +46,13 @@ COPY blob version ./
 ENV PORTS=8000
 CMD ["sh", "-c", "VERSION=$(cat version) exec python3 -u -m lab.talker"]
 """
+
+DISK = """\
+set -- /var/lib/docker
+for folder in /root/.cache/ftl /home/*/.cache/ftl; do [ ! -d "$folder" ] || set -- "$@" "$folder"; done
+du -sxbc "$@" | tail -n 1
+"""
+"""Prints the bytes of a server's engine, and of what FTL keeps there."""
 
 QUICK = (Request("GET", "/"), Request("POST", "/", b"a body"))
 
@@ -140,8 +148,10 @@ class Changes:
         return float(result["seconds"])
 
     def _bytes(self) -> int:
-        there = self._server.run("du", "-sxb", "/var/lib/docker").stdout.split()[0]
-        return int(there) + _image_bytes(self._name) + asyncio.run(_cache_bytes())
+        there = self._server.run("sh", "-c", DISK).stdout.split()[0]
+        kept_here = Path(self._project.environment["XDG_CACHE_HOME"], "ftl").rglob("*")
+        here = sum(path.stat().st_size for path in kept_here if path.is_file())
+        return int(there) + here + _image_bytes(self._name) + asyncio.run(_cache_bytes())
 
 
 def _image_bytes(project: str) -> int:
