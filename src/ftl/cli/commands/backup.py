@@ -32,10 +32,12 @@ if TYPE_CHECKING:
 def command(options: Options, name: str | None, path: str | None, lists: bool, project: str | None) -> None:
     """Back up a database into a file on this machine.
 
-    A consistent dump by the database's own tool (pg_dump -Fc, mariadb-dump, mysqldump, mongodump, redis-cli --rdb),
-    streamed through SSH while the database keeps running. FILE gets its name only when the dump is complete; without
-    FILE, or with a folder, it is named after the dependency and the time. `-` is stdout. `ftl restore` restores it. The
-    `backups` of ftl.yaml are made on the server, by its own schedule; --list shows them.
+    A dump by the database's own tool (pg_dump -Fc, mariadb-dump, mysqldump, mongodump, redis-cli --rdb), streamed
+    through SSH while the database keeps running. It has the data of one moment; that of MongoDB does not: mongodump
+    reads one collection after the other, and of what is written meanwhile a part may be in it. FILE gets its name only
+    when the dump is complete; without FILE, or with a folder, it is named after the dependency and the time. `-` is
+    stdout. `ftl restore` restores it. The `backups` of ftl.yaml are made on the server, by its own schedule; --list
+    shows them.
     """
     target = load_target(options, project)
     if lists:

@@ -1,4 +1,5 @@
-# Writes a consistent dump of a database to stdout, or checks one. Runs in the database's container, with its env.
+# Writes a dump of a database to stdout, or checks one. Runs in the database's container, with its env. A dump has the data
+# of one moment; that of MongoDB does not: only a replica set has the log (--oplog) by which mongodump could see to it.
 #
 # $1: "detect" (prints the tool that dumps it), or that tool; $2: the database's host, if that is not here; $3: a new file
 # that stdout is, if it is one: a tool that writes to no stream writes there, and not to a copy. Passwords reach the tools by variables, never by

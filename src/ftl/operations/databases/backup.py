@@ -1,4 +1,4 @@
-"""Backup of a dependency: a consistent dump, streamed through SSH and checked."""
+"""Backup of a dependency: a dump by its own tool, streamed through SSH and checked."""
 
 from __future__ import annotations
 
