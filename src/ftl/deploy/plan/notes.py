@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ftl.common.figures import binary, count
 from ftl.common.next_step import ftl
 from ftl.config.placeholders import placeholder_notes
+from ftl.config.secret_arguments import secret_argument_notes
 from ftl.config.silent_events import silent_event_notes
 from ftl.deploy.plan.changes import STOPPED, DependencyChange
 from ftl.deploy.plan.exclusive import has_data
@@ -50,6 +51,7 @@ def plan_notes(diff: Diff) -> Iterator[str]:
     if diff.proxied and not diff.request.purpose.same_release:
         yield from placeholder_notes(diff.project)
     if diff.makes_release and not diff.request.purpose.from_record:
+        yield from secret_argument_notes(diff.project)
         yield from silent_event_notes(diff.project)
     yield from _left_hosts(diff)
     if diff.maintenance:

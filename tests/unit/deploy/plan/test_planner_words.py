@@ -178,3 +178,18 @@ def test_records_of_old_releases_are_summed_up_once_there_are_many() -> None:
 def test_a_new_image_names_commits_that_differ(before: str | None, after: str | None, why: str) -> None:
     """With uncommitted changes, the commit is the same: `3b9a3d4 -> 3b9a3d4` is no reason."""
     assert new_image(before, after) == why
+
+
+def test_a_deploy_says_which_command_has_a_secret() -> None:
+    """Once, as `ftl validate` does; not where nothing is deployed."""
+    asked = replace(
+        project(service(command="serve hunter2")), secret_words={("services", 0, "command"): ("KEY",)}
+    )
+    (note,) = [note for note in plan(asked, server(asked, ready=False)).notes if "secret" in note]
+    assert note.startswith("ftl.yaml")
+    assert "command has the secret KEY in it" in note
+    assert "hunter2" not in note
+    there = server(
+        asked, *container(asked, "web", "r1"), live={"web": "r1"}, releases=(record("r1", web="r1"),)
+    )
+    assert not any("secret" in note for note in plan(asked, there).notes)
