@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,7 +17,8 @@ if TYPE_CHECKING:
 
     from lab.servers import Server
     from tests.e2e.conftest import ServerFactory
-    from tests.harness import Project
+    from tests.e2e.support.project import LabProject
+    from tests.harness import Outcome, Project
 
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("busybox", "proxy_image")]
@@ -135,6 +139,57 @@ def test_two_at_once_do_not_meet(ftl: Callable[..., Project], server: Server) ->
     thread.join()
     assert first == [0]
     assert waited.ok().result["changed"] is False
+
+
+def git(checkout: LabProject, *argv: str) -> str:
+    """Run git in the folder of a project."""
+    line = ("git", "-c", "user.name=ann", "-c", "user.email=ann@example.com", *argv)
+    folder = checkout.project.folder
+    return subprocess.run(line, cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_two_at_once_from_two_checkouts(ftl: Callable[..., Project], server: Server) -> None:
+    """At different commits one exits 4 and leaves no trace, or comes second: records and audit say which is live."""
+    app = lab_project(ftl, server)
+    app.service()["hooks"] = {"pre": "sleep 4"}
+    app.save()
+    other = replace(app, project=replace(app.project, folder=app.project.folder.parent / "other"))
+
+    def commit(checkout: LabProject, text: str) -> str:
+        checkout.version(text)
+        git(checkout, "add", "--all")
+        git(checkout, "commit", "--quiet", "--message", text)
+        return git(checkout, "rev-parse", "HEAD")
+
+    def at_once(*options: str) -> list[Outcome]:
+        with ThreadPoolExecutor(2) as pool:
+            return list(pool.map(lambda checkout: checkout.deploy(*options), (app, other)))
+
+    def state() -> tuple[list[tuple[str, str, str]], list[tuple[str, str]], tuple[int, str], list[str]]:
+        listed = app.run("releases", "--json").ok().result["releases"]
+        entries = app.run("audit", "--json").ok().result["entries"]
+        releases = [(one["release"], one["outcome"], one["commit"]) for one in listed]
+        return releases, [(one["release"], one["outcome"]) for one in entries], app.get(), app.containers()
+
+    git(app, "init", "--quiet")
+    first = commit(app, "one")
+    git(app, "clone", "--quiet", ".", str(other.project.folder))
+    app.deploy().ok()
+    heads = [commit(app, "two"), commit(other, "three")]
+    refused = at_once()
+    won = [one.exit_code for one in refused].index(0)
+    assert refused[1 - won].exit_code == 4, refused[1 - won]
+    releases = [("r2", "live", heads[won]), ("r1", "replaced", first)]
+    done = [("r2", "done"), ("r1", "done")]
+    assert state() == (releases, done, (200, ("two", "three")[won]), [f"{app.name}-web-r2"])
+
+    later = [commit(app, "four"), commit(other, "five")]
+    order = [one.ok().result["release"] for one in at_once("--wait-lock", "120")]
+    last = order.index("r4")
+    before = ("r2", "replaced", heads[won])
+    releases = [("r4", "live", later[last]), ("r3", "replaced", later[1 - last]), before, releases[-1]]
+    done = [("r4", "done"), ("r3", "done"), *done]
+    assert state() == (releases, done, (200, ("four", "five")[last]), [f"{app.name}-web-r4"])
 
 
 def test_a_release_that_ends_after_it_was_healthy_is_not_switched_to(
