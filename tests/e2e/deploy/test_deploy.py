@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.e2e.support.project import DOCKERFILE, lab_project, unique, visitors
+from tests.e2e.support.transfer.servers import kept
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,9 +26,11 @@ def test_a_first_deploy_serves_and_the_next_ones_do_only_what_changed(
 ) -> None:
     """Created, then unchanged, then replaced by one new layer; the old container is gone and records are private.
 
-    Where no release is kept for a rollback its image is gone, too, and the deploy says what that has freed.
+    Where no release is kept for a rollback its image is gone, too, with its layer in FTL's cache, and the deploy says
+    what that has freed.
     """
     app = lab_project(ftl, server)
+    app.project.write({"app/www/name": app.name})  # no other project has this layer
     first = app.deploy().ok().result
     assert (first["release"], first["services"]["web"]["action"]) == ("r1", "created")
     assert first["services"]["web"]["bytes_sent"] > 0
@@ -38,6 +42,9 @@ def test_a_first_deploy_serves_and_the_next_ones_do_only_what_changed(
 
     app.version("two")
     app.config["keep_releases"] = 1
+    layers = server.docker("inspect", "--format", '{{join .RootFS.Layers " "}}', f"{app.name}-web:r1")
+    own = layers.rpartition("sha256:")[2]
+    assert any(name.startswith(own) for name in kept(server))
     outcome = app.deploy().ok()
     freed = [note["text"] for note in outcome.events("note") if " freed on " in note["text"]]
     assert "images of old releases are removed: at most" in freed[0], "Docker 20.10 does not measure"
@@ -48,6 +55,10 @@ def test_a_first_deploy_serves_and_the_next_ones_do_only_what_changed(
     assert [note for note in outcome.events("note") if "was killed after 1 s" in note["text"]]
     assert app.get() == (200, "two")
     assert app.containers() == [f"{app.name}-web-r2"]
+    deadline = time.monotonic() + 20
+    while any(name.startswith(own) for name in kept(server)):  # in the background there
+        assert time.monotonic() < deadline, "the layer of an image that is gone is still cached"
+        time.sleep(0.1)
 
     records = server.run(
         "sh", "-c", f"ls -l /var/lib/docker/volumes/ftl-state/_data/{app.name}"

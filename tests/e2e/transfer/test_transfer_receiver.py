@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 from lab import peers
 from lab.transfers import send_many
+from tests.e2e.support.transfer.cuts import until
 from tests.e2e.support.transfer.images import Made, load, run
 from tests.e2e.support.transfer.servers import (
+    KEPT,
     OwnImages,
     Reach,
     TransferServers,
@@ -27,6 +29,8 @@ from tests.e2e.support.transfer.servers import (
 )
 
 from ftl.events import LayerFinished
+from ftl.image.transfer.archive.archive import sha256_digest
+from ftl.image.transfer.remote.capabilities import cache_name, remove_unused_layers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -211,6 +215,28 @@ def test_after_the_old_image_was_pruned_there(target: Server, own_images: OwnIma
     sent = run(work())
     assert (sent.layers_sent, sent.layers_reused, sent.layers_kept) == (1, 1, 1)
     assert sent.bytes_sent < SMALL
+    assert printed(target, own_images.tag("r2")) == f"two {own_images.name}"
+
+
+def test_layers_leave_the_cache_with_the_last_image_that_has_them(
+    target: Server, own_images: OwnImages
+) -> None:
+    """Those that another image has stay, and so do those that no image has had yet."""
+    one, two = own_images.image("one"), own_images.image("two")
+    cut = f"{'c' * 64}-9"
+
+    async def work() -> None:
+        async with reach(target) as between:
+            await bring(between, one, own_images.tag("one"), own_images.tag("r1"))
+            await bring(between, two, own_images.tag("two"), own_images.tag("r2"))
+            target.run("touch", f"{KEPT}/{cut}")
+            target.docker("rmi", own_images.tag("r1"))
+            await remove_unused_layers(between.machine)
+            await until(lambda: len(kept(target)) <= 3)
+
+    run(work())
+    names = {cache_name(sha256_digest(layer), len(layer)) for layer in two.layers}
+    assert kept(target).keys() == {*names, cut}
     assert printed(target, own_images.tag("r2")) == f"two {own_images.name}"
 
 

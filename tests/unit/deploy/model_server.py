@@ -193,8 +193,8 @@ class ModelEngine(FakeEngine):
                 container.endpoints.pop(own, None)
                 self._join(container, network, arguments[4::2], address)
                 return 0
-        if name == "ftl-backups":
-            return 0  # there are none
+        if name in ("ftl-backups", "ftl-unused-layers"):
+            return 0  # there are none, and no cached layers
         raise NotImplementedError(name)
 
     async def replace(self, containers: Sequence[Sequence[str]]) -> str:

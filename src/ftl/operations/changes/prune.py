@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from ftl.aio import gather
 from ftl.dataclass import dataclass
 from ftl.deploy.opening import open_operation
 from ftl.deploy.plan.leftovers import leftovers
@@ -18,6 +19,7 @@ from ftl.engine import labels
 from ftl.engine.local import local_url
 from ftl.errors import FtlError
 from ftl.execution.stages import compact
+from ftl.image.transfer.remote.capabilities import remove_unused_layers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,6 +84,8 @@ async def prune(
             emit=emit,
         )
         after = [await _usage(engine) for engine in measured]
+        if not request.dry_run:  # also those of images that others removed
+            await gather(remove_unused_layers(session.machine) for session in prepared.fleet)
     found = leftovers(applied.observed, here, keep=_kept_number(applied.observed, request))
     if request.dry_run:
         return PruneResult(applied.plan, found)

@@ -1,4 +1,4 @@
-"""Notes about the space that a deploy frees by dropping images of old releases."""
+"""Images of old releases that are dropped: notes about the space, and cached layers."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ import pytest
 
 from ftl.deploy.apply.clients import RunClients
 from ftl.deploy.apply.context import DeployContext, Freed
-from ftl.deploy.apply.steps.image_removal import drop_tags
+from ftl.deploy.apply.steps.image_removal import RUNNERS, drop_tags
 from ftl.deploy.plan.steps.base import ONLY_SERVER
-from ftl.deploy.plan.steps.images import DropTags
+from ftl.deploy.plan.steps.images import DropTags, RemoveImages
 from ftl.engine import labels
 from ftl.engine.values import CacheRecord
-from ftl.errors import EngineError
+from ftl.errors import EngineError, ServerError
 from ftl.events import Note
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from ftl.image.building.dropped import look_first, note_build
 from tests.support.fake_engine import CACHED_BYTES, FakeEngine
-from tests.support.fake_machine import FakeMachine
+from tests.support.fake_machine import CommandOutput, FakeMachine
+from tests.unit.deploy.apply.steps.test_shared_images import context_on
 from tests.unit.deploy.world import INFO, project, server
 
 if TYPE_CHECKING:
@@ -141,3 +142,32 @@ def test_what_goes_of_the_build_cache_is_counted(tmp_path: Path, monkeypatch: py
         f"images and build leftovers of old releases are removed: {CACHED_BYTES} B freed on this machine"
     ]
     assert (freed.there, freed.here, freed.estimated) == (0, CACHED_BYTES, False)
+
+
+SCRIPT = "ftl-unused-layers"
+
+
+@pytest.mark.parametrize(
+    ("step", "times"),
+    [
+        (DropTags(("shop-web:r1",)), 1),
+        (DropTags(("shop-web:r1",), here=True), 0),
+        (RemoveImages(("sha256:old",)), 1),
+        (RemoveImages(("sha256:old",), here=True), 0),
+    ],
+)
+@pytest.mark.parametrize("fails", [False, True])
+def test_cached_layers_leave_with_images(step: DropTags | RemoveImages, times: int, fails: bool) -> None:
+    """On the server that had the images; that it cannot be done there stops nothing."""
+
+    async def work() -> int:
+        context = context_on(FakeEngine(images=["shop-web:r1"]), FakeEngine(), is_local=False)
+        machine = context.machine
+        assert isinstance(machine, FakeMachine)
+        if fails:
+            machine.answer(SCRIPT, answer=CommandOutput(error=ServerError("the connection was lost")))
+        await RUNNERS.of_class(type(step))(context, step)
+        await context.end_tasks()
+        return sum(SCRIPT in command for command in machine.commands)
+
+    assert asyncio.run(work()) == times

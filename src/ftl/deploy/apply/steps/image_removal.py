@@ -14,6 +14,7 @@ from ftl.errors import EngineError, EngineUnavailable
 from ftl.events import Note
 from ftl.execution.runners import Runners
 from ftl.image.building.dropped import look_first, remove_dropped
+from ftl.image.transfer.remote.capabilities import remove_unused_layers
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
@@ -37,6 +38,7 @@ async def drop_tags(context: DeployContext, step: DropTags) -> None:
     if not step.here:
         images = await gather(_known_image(context, tag) for tag in step.tags)
         await _drop_there(context, step, dict(zip(step.tags, images, strict=True)))
+        context.in_background(remove_unused_layers(context.machine))
     with suppress(EngineUnavailable):  # no engine here, and no images
         await _drop_here(context, step, await context.clients.local_engine())
 
@@ -131,6 +133,8 @@ async def remove_images(context: DeployContext, step: RemoveImages) -> None:
             await engine.untag(image)
 
     await gather(remove(image) for image in step.images)
+    if not step.here:
+        context.in_background(remove_unused_layers(context.machine))
 
 
 @RUNNERS.runs(PruneBuildCache)

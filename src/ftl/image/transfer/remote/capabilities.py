@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import time
+from contextlib import suppress
 from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from ftl.common.programs import shell
 from ftl.dataclass import dataclass
-from ftl.image.transfer.remote.scripts import PROBE
+from ftl.errors import FtlError
+from ftl.image.transfer.remote.scripts import PROBE, REMOVE_UNUSED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -111,6 +113,18 @@ async def probe_server(machine: Machine, root: str, store: Store) -> RemoteCapab
     began = time.monotonic()
     done = await machine.run(shell(PROBE, "sh", root, store), timeout=_PROBE_SECONDS)
     return parse_probe(done.text, time.monotonic() - began)
+
+
+async def remove_unused_layers(machine: Machine) -> None:
+    """Have a server remove the cached layers that no image has any more.
+
+    It goes on in the background there, and a failure costs only disk space.
+    """
+    if machine.engine_socket:
+        with suppress(FtlError):
+            await machine.run(
+                shell(REMOVE_UNUSED, "ftl-unused-layers", machine.engine_socket), timeout=_PROBE_SECONDS
+            )
 
 
 def parse_probe(output: str, seconds: float = 0.0) -> RemoteCapabilities:

@@ -137,6 +137,7 @@ archive() {
   measure=yes # until a layer is measured, or one is made here: then bytes have arrived before they are read
   while read -r verb argument; do
     refuse_unsafe "$verb" "$argument"
+    case $verb in whole | cached | base | delta) echo "$argument" 2>/dev/null >> "$work/layers" ;; esac
     case $verb in
       raw) head -c "$argument" || exit 1 ;;
       whole)
@@ -189,6 +190,9 @@ if [ "$status" != 0 ]; then
     [ "$(zstd -dqc "$path" 2>/dev/null | sha256sum | cut -c 1-64)" = "${name%-*}" ] || rm -f "$path"
   done
   limit=$((limit * 4)) # the next run goes on from what has arrived
+else
+  # A mark on the layers that the engine has now: unused_layers.sh removes them once no image has them any more.
+  (cd "$cache" && xargs chmod u+x < "$work/layers") 2>/dev/null
 fi
 ls -ltn "$cache" 2>/dev/null |
   awk -v limit="$limit" '$9 ~ /^[0-9a-f]+-[0-9]+$/ { if (sum + $5 > limit) print $9; else sum += $5 }' |

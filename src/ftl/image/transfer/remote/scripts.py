@@ -5,7 +5,7 @@ head; for deltas perl, as perl-base is essential there), zstd, and the docker co
 missing; the transfer then does without it, or uses the engine's API instead.
 
 Layers that arrive are cached, compressed, in the user's cache folder up to a limit: a transfer that is cut goes on from
-there, and the next release's layers are sent as deltas to them.
+there, and the next release's layers are sent as deltas to them. They leave with the last image that has them.
 """
 
 from ftl.common.programs import program
@@ -26,6 +26,11 @@ RECEIVE = program(_HERE, "prelude.sh", "receive.sh")
 """Makes the archive of parts on stdin and feeds it to a command.
 
 Arguments: the transfer's name, the cache's limit in bytes, `APPLY_DELTA`, the command."""
+
+REMOVE_UNUSED = program(_HERE, "prelude.sh", "unused_layers.sh")
+"""Removes cached layers of images that the engine no longer has.
+
+Argument: the engine's socket."""
 
 RELAY = program(_HERE, "prelude.sh", "relay.sh")
 """Passes a stream on to other servers, or takes it from one; `RECEIVE` makes the archive.
