@@ -27,7 +27,7 @@ RECEIVE = program(_HERE, "prelude.sh", "receive.sh")
 
 Arguments: the transfer's name, the cache's limit in bytes, `APPLY_DELTA`, the command."""
 
-REMOVE_UNUSED = program(_HERE, "prelude.sh", "unused_layers.sh")
+REMOVE_UNUSED = program("ftl.proxy", "scripts/docker.sh") + program(_HERE, "prelude.sh", "unused_layers.sh")
 """Removes cached layers of images that the engine no longer has.
 
 Argument: the engine's socket."""

@@ -1,15 +1,9 @@
-# Removes cached layers that came with an image, and that no image of the engine has any more. Follows prelude.sh.
-# Returns at once: the rest is done in the background, and a failure costs no more than disk space.
-# Argument: the engine's socket.
+# Removes cached layers that came with an image, and that no image of the engine has any more. Follows ftl.proxy's docker.sh
+# and prelude.sh. Returns at once: the rest is done in the background, and a failure costs no more than disk space.
 #
 # A layer of a transfer that was cut has been in no image: it is not marked (receive.sh), and stays. So does whatever a
 # transfer that is running here has received or used.
 set -u
-socket=$1
-
-ask() {
-  timeout 60 docker --host "unix://$socket" "$@"
-}
 
 used_now() {
   for began in "$cache"/.run.*/began; do
@@ -19,12 +13,12 @@ used_now() {
 }
 
 remove_unused() {
-  images=$(ask images --quiet --no-trunc) || return
+  images=$(docker images --quiet --no-trunc) || return
   layers=
   if [ "$images" ]; then
     # All images or none: the layers of one that is missing in the answer would seem unused.
     # shellcheck disable=SC2086 # IDs
-    layers=$(ask image inspect --format '{{.RootFS.Layers}}' $images) || return
+    layers=$(docker image inspect --format '{{.RootFS.Layers}}' $images) || return
   fi
   find "$cache" -maxdepth 1 -type f -perm -100 -name '[0-9a-f]*-*[0-9]' | while IFS= read -r path; do
     name=${path##*/}
