@@ -63,9 +63,12 @@ def test_the_cache_keeps_no_layer_of_an_image_that_was_dropped(
 async def records(size: int) -> list[bool]:
     """Whether each record of this size is a layer of an image."""
     connector = aiohttp.UnixConnector(local_url().removeprefix("unix://"))
-    async with (
-        aiohttp.ClientSession(connector=connector) as session,
-        session.get("http://docker/system/df") as response,
-    ):
-        cache: list[dict[str, Any]] = (await response.json())["BuildCache"] or []
+    async with aiohttp.ClientSession(connector=connector) as session:
+        while True:
+            async with session.get("http://docker/system/df") as response:
+                answer = await response.json()
+            if response.status == 200:
+                break
+            await asyncio.sleep(0.5)  # the engine answers one at a time, and another test may ask
+    cache: list[dict[str, Any]] = answer["BuildCache"] or []
     return [one["Shared"] for one in cache if one["Type"] == "regular" and one["Size"] == size]

@@ -259,7 +259,9 @@ def test_a_backup_says_how_far_it_is(hours: Server) -> None:
     done = hours.run()
     (name,) = hours.files
     assert done.returncode == 0, done
-    assert done.stdout.splitlines() == [f"{name}: 6 bytes so far", f"{name}: 11 bytes"]
+    # On a busy machine the whole file may be seen before its end is.
+    lines = [line for line in done.stdout.splitlines() if line != f"{name}: 11 bytes so far"]
+    assert lines == [f"{name}: 6 bytes so far", f"{name}: 11 bytes"]
 
 
 def test_a_backup_that_stands_still_ends(hours: Server) -> None:
