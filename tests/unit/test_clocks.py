@@ -28,6 +28,7 @@ from ftl.deploy.plan.steps.watch import WatchRelease
 from ftl.deploy.request import Author, NewRelease, PlanRequest
 from ftl.engine import labels
 from ftl.engine.specs import ContainerSpec
+from ftl.events import ignore
 from ftl.host.fleet import Fleet
 from ftl.host.jobs import read_jobs
 from ftl.host.session import Session
@@ -134,7 +135,7 @@ def test_the_begin_of_a_change() -> None:
         request = OperationRequest(
             "u", Server(host="server"), Path(), backend_of(session), GivenCommand("deploy"), dry_run=True
         )
-        async with open_operation(request, [session.machine]) as change:
+        async with open_operation(request, [session.machine], ignore) as change:
             return change.by.time
 
     assert is_now(asyncio.run(work()))

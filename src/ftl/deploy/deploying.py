@@ -151,7 +151,7 @@ async def _opened(
         refuse_missing_network(observed)
         refuse(observed)
 
-    async with open_operation(operation, machines, refuse=refuse_early, build=build) as prepared:
+    async with open_operation(operation, machines, emit, refuse=refuse_early, build=build) as prepared:
         complete = replace(request, project=with_built_dependencies(project, prepared.built.images))
         inputs = PlanInputs(prepared.by, prepared.built.images, files)
 

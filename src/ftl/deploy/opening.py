@@ -114,11 +114,9 @@ class LockFirst:
     One look is enough then. For commands that ask nobody and take no time before they change something.
 
     Attributes:
-        emit: Receives a note while it waits.
         refuse: Raises for a request that is wrong whoever has the lock; called only where another one has it.
     """
 
-    emit: Emit
     refuse: Callable[[Observed], None]
 
 
@@ -130,6 +128,7 @@ def _refuse_nothing(_observed: Observed) -> None:
 async def open_operation(
     request: OperationRequest,
     machines: Sequence[Machine],
+    emit: Emit,
     *,
     lock: LockFirst | None = None,
     refuse: Callable[[Observed], None] = _refuse_nothing,
@@ -140,6 +139,7 @@ async def open_operation(
     Args:
         request: What is asked for.
         machines: Its servers, not entered yet.
+        emit: Receives notes about what it waits for.
         lock: Take the lock first; a dry run takes none.
         refuse: Raises where the servers must not be changed now. Called as soon as they are observed, which ends a
             build that is under way.
@@ -158,9 +158,9 @@ async def open_operation(
         heartbeat, before = None, None
         if lock is not None and not request.dry_run:
             holder = holder_name(fleet.first, (await writing).name, request.command.verb)
-            heartbeat, before = await _take(lock, request, fleet, holder, stack)
+            heartbeat, before = await _take(lock, request, fleet, holder, stack, emit)
         building = build(fleet, stack) if build is not None else _nothing_built()
-        built, observed = await gather2(building, _observed(request, fleet, refuse))
+        built, observed = await gather2(building, _observed(request, fleet, refuse, emit))
         by = await writing
         by = replace(by, time=fleet.first.info.time_of(by.time))
         yield PreparedOperation(request, fleet, observed, by, began, heartbeat, built, before)
@@ -170,22 +170,29 @@ async def _nothing_built() -> Built:
     return Built()
 
 
-async def _observed(request: OperationRequest, fleet: Fleet, refuse: Callable[[Observed], None]) -> Observed:
+async def _observed(
+    request: OperationRequest, fleet: Fleet, refuse: Callable[[Observed], None], emit: Emit
+) -> Observed:
     observe = request.backend.observe
     observed = await (
         observe(fleet, request.project, request.servers)
         if request.dry_run
-        else observe_reachable(observe, fleet, request.project, request.servers)
+        else observe_reachable(observe, fleet, request.project, request.servers, emit)
     )
     refuse(observed)
     return observed
 
 
 async def _take(
-    lock: LockFirst, request: OperationRequest, fleet: Fleet, holder: str, stack: AsyncExitStack
+    lock: LockFirst,
+    request: OperationRequest,
+    fleet: Fleet,
+    holder: str,
+    stack: AsyncExitStack,
+    emit: Emit,
 ) -> tuple[asyncio.Task[None], Observed | None]:
     """Take the lock until the stack is closed; also the server's state before a wait for it."""
-    taken = partial(lock_taken, fleet, request.project, holder, emit=lock.emit)
+    taken = partial(lock_taken, fleet, request.project, holder, emit=emit)
     try:
         return await stack.enter_async_context(taken(wait=0.0)), None
     except LockTaken:

@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING
 
 from ftl.aio import gather, loop_time
 from ftl.errors import FtlError, ServerError
+from ftl.events import Note
 from ftl.releases.file_copies import CONTAINER
 from ftl.releases.pruned import restore_store
 from ftl.releases.store import copy_records, write_hold
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from ftl.config.models.project import ClusterServer
     from ftl.deploy.observe.state import Observed, ServerView
+    from ftl.events import Emit
     from ftl.host.fleet import Fleet
 
 WORD_SECONDS = 20.0
@@ -39,20 +41,23 @@ async def observe_reachable(
     fleet: Fleet,
     project: str,
     servers: Sequence[ClusterServer],
+    emit: Emit,
 ) -> Observed:
     """Observe servers that are to be changed; refuse where only we do not reach one.
 
-    What runs there would stay as it is. Later, a server that has come back is no reason to stop.
+    What runs there would stay as it is. Later, a server that has come back is no reason to stop. A note says for which
+    server it waits.
 
     Raises:
         ServerError: One that does not answer is not down.
     """
     observed = await observe_repaired(observe, fleet, project, servers)
     began = loop_time()
-    while any(
-        loop_time() - began < (UNKNOWN_SECONDS if state == "unknown" else WORD_SECONDS)
-        for state in observed.unreachable.values()
-    ):
+    noted: Mapping[str, float] = {}
+    while waits := _waits(observed, loop_time() - began):
+        for server, limit in sorted(waits.items() - noted.items()):
+            emit(Note(_waiting_text(server, limit)))
+        noted = waits
         await asyncio.sleep(_ASK_SECONDS)
         with suppress(ServerError):  # while a leader is elected
             observed = await observe(fleet, project, servers)
@@ -60,6 +65,19 @@ async def observe_reachable(
         why = fleet.missing[server]
         raise ServerError(unreachable_text(server), cause=why.summary, hint=REACH_HINT)
     return observed
+
+
+def _waits(observed: Observed, waited: float) -> dict[str, float]:
+    """Servers of which the Swarm may still say that they are down -> seconds until it does."""
+    limits = {
+        server: UNKNOWN_SECONDS if state == "unknown" else WORD_SECONDS
+        for server, state in observed.unreachable.items()
+    }
+    return {server: limit for server, limit in limits.items() if waited < limit}
+
+
+def _waiting_text(server: str, limit: float) -> str:
+    return f"{server} cannot be reached from here: waiting up to {limit:g} s for the cluster to call it down"
 
 
 REACH_HINT = "run the command from where all servers can be reached, or make `ssh` to it work from here"

@@ -18,6 +18,7 @@ from ftl.deploy.operation import OperationRequest
 from ftl.deploy.plan.model import Plan
 from ftl.deploy.repaired import UNKNOWN_SECONDS, WORD_SECONDS
 from ftl.errors import ServerError, UsageError
+from ftl.events import Note, ignore
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from tests.support.clock import run
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from ftl.config.models.project import ClusterServer
     from ftl.deploy.observe.state import Observed
+    from ftl.events import Event
 
 
 @pytest.fixture
@@ -62,7 +64,7 @@ def test_a_refusal_ends_the_build_that_is_under_way(request_here: OperationReque
         raise UsageError(f"not on {observed.server}")
 
     async def work() -> None:
-        async with open_operation(request_here, [], refuse=refuse, build=build):
+        async with open_operation(request_here, [], ignore, refuse=refuse, build=build):
             raise AssertionError("it is refused")
 
     with pytest.raises(UsageError, match="not on server"):
@@ -79,7 +81,7 @@ def test_what_a_build_opens_is_open_until_the_end(request_here: OperationRequest
         return Built({}, {"builder": Session("builder", FakeMachine(), FakeEngine(), INFO)})
 
     async def work() -> None:
-        async with open_operation(request_here, [], build=build) as prepared:
+        async with open_operation(request_here, [], ignore, build=build) as prepared:
             assert list(prepared.built.builders) == ["builder"]
             assert prepared.observed.project == "shop"
             assert done == []
@@ -95,8 +97,9 @@ def test_what_a_build_opens_is_open_until_the_end(request_here: OperationRequest
 def test_a_server_that_only_we_do_not_reach_stops_a_change(
     tmp_path: Path, noticed: float, state: str, least: float
 ) -> None:
-    """It waits until the Swarm calls it down, if it was just lost. A plan says it, and does not wait."""
+    """It waits, and says so, until the Swarm calls it down, if it was just lost. A plan says it, and does not wait."""
     looks: list[float] = []
+    events: list[Event] = []
 
     @asynccontextmanager
     async def connect(_machines: object) -> AsyncIterator[Fleet]:
@@ -116,26 +119,30 @@ def test_a_server_that_only_we_do_not_reach_stops_a_change(
 
     async def work(request: OperationRequest) -> Mapping[str, str]:
         looks.clear()
-        async with open_operation(request, []) as prepared:
+        async with open_operation(request, [], events.append) as prepared:
             return prepared.observed.unreachable
 
     async def plan() -> Sequence[str]:
-        async with open_operation(replace(request, dry_run=True), []) as prepared:
+        async with open_operation(replace(request, dry_run=True), [], events.append) as prepared:
             nothing = Plan("server", "shop", "r1", (), ())
-            done = await prepared.run(
-                request.bare_project, lambda _observed: nothing, emit=lambda _event: None
-            )
+            done = await prepared.run(request.bare_project, lambda _observed: nothing, emit=ignore)
             return done.plan.notes
 
     assert [note.partition("; ")[2] for note in run(plan()) if note.startswith("b cannot be reached")] == [
         "a change is refused, unless the cluster calls it down within a minute"
     ]
-    assert len(looks) == 1
+    assert (len(looks), events) == (1, [])
+    limit = WORD_SECONDS if state == "ready" else UNKNOWN_SECONDS
+    waiting = [
+        Note(f"b cannot be reached from here: waiting up to {limit:g} s for the cluster to call it down")
+    ]
     if noticed:
         assert run(work(request)) == {}
         assert least < looks[-1] - looks[0] < least + 5
+        assert events == waiting
         return
     with pytest.raises(ServerError, match="b cannot be reached from here") as caught:
         run(work(request))
     assert caught.value.cause == "no route to b"
     assert least <= looks[-1] - looks[0] < least + 5
+    assert events == waiting

@@ -46,7 +46,7 @@ async def adjust_live(
         UsageError: Nothing is deployed, or a service is unknown.
         ServerError, LockTaken, Unhealthy, EngineError.
     """
-    async with open_operation(request, machines) as prepared:
+    async with open_operation(request, machines, emit) as prepared:
         _, project = live_project(prepared.observed, request.server)
         return await prepared.run(project, lambda server: make(request, prepared.by, server), emit=emit)
 

@@ -33,7 +33,7 @@ async def mark_bad(
         UsageError: There is no such release.
         ServerError, LockTaken, EngineError.
     """
-    async with open_operation(request, machines) as prepared:
+    async with open_operation(request, machines, emit) as prepared:
         await prepared.run(request.bare_project, lambda server: plan_mark(server, release, reason), emit=emit)
 
 

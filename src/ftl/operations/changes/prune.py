@@ -69,7 +69,7 @@ async def prune(
 
     here = [] if request.server.is_local else await images_here(request.project)
     async with (
-        open_operation(request, machines) as prepared,
+        open_operation(request, machines, emit) as prepared,
         Engine(local_url(), name="this machine") as local,
     ):
         _, project = live_project(prepared.observed, request.server)

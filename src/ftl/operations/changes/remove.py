@@ -88,7 +88,7 @@ async def remove(
         UsageError: It has nothing there, or is not that preview.
         ServerError, LockTaken, EngineError.
     """
-    async with open_operation(request, machines) as prepared:
+    async with open_operation(request, machines, emit) as prepared:
         if preview is not None and not is_deployed(prepared.observed, preview):
             # Its time is over, and the server has removed it.
             return RemoveResult(Plan(prepared.observed.server, request.project, "", ()), ProjectObjects())

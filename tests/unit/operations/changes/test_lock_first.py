@@ -16,6 +16,7 @@ from ftl.deploy.command_line import GivenCommand
 from ftl.deploy.opening import PreparedOperation, open_operation
 from ftl.deploy.operation import OperationRequest
 from ftl.errors import FtlError, LockTaken, ServerError, UsageError
+from ftl.events import ignore
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from ftl.operations.changes.rollback.rollback import RollbackRequest, rollback
@@ -162,7 +163,7 @@ def test_records_are_read_where_their_container_was_pruned(dry_run: bool, releas
         request = OperationRequest(
             "u", Server(host="server"), Path(), backend_of(session), GivenCommand("rollback"), dry_run=dry_run
         )
-        async with open_operation(request, [session.machine]) as change:
+        async with open_operation(request, [session.machine], ignore) as change:
             return [record.release for record in change.observed.releases]
 
     assert run(work()) == releases

@@ -102,9 +102,9 @@ async def rollback(request: RollbackRequest, machines: Sequence[Machine], *, emi
         ServerError, LockTaken, Unhealthy, HookFailed, EngineError.
     """
     # A build, or a vault, may take minutes, in which others may deploy.
-    first = LockFirst(emit, lambda observed: refuse_impossible(observed, request.release))
+    first = LockFirst(lambda observed: refuse_impossible(observed, request.release))
     lock = None if request.rebuild or request.secrets is not None else first
-    async with open_operation(request.operation, machines, lock=lock) as prepared:
+    async with open_operation(request.operation, machines, emit, lock=lock) as prepared:
         observed = prepared.observed
         since = prepared.before or observed
         refuse_superseded(since, observed, request.release)
