@@ -231,7 +231,7 @@ def test_ages_in_a_status() -> None:
     async def work() -> None:
         engine = FakeEngine(info=AHEAD)
         await add(engine, "shop-web-r1", "web")
-        found = await status(project(), Session("server", FakeMachine(), engine, AHEAD))
+        found = await status(project(), Fleet([Session("server", FakeMachine(), engine, AHEAD)]))
         assert is_now(found.now)
         assert "now" not in found.fields()
 

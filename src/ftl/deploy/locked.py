@@ -14,7 +14,7 @@ from ftl.aio import gather_all
 from ftl.errors import FtlError
 from ftl.locks.lock import DeployLock
 from ftl.locks.loss import cancelled_if_lost
-from ftl.locks.several import all_taken
+from ftl.locks.several import all_taken, look
 from ftl.releases.audit import AuditEntry, begun
 from ftl.releases.store import read_history, write_audit
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ftl.events import Emit
     from ftl.host.fleet import Fleet
     from ftl.host.session import Session
+    from ftl.locks.lock import Holder
     from ftl.releases.audit import AuditOutcome
 
 RECORD_SECONDS = 15.0
@@ -71,8 +72,26 @@ def lock_taken(
 
     In a cluster those of all managers that can change it. Somebody else may reach other managers than we do.
     """
-    locks = [deploy_lock(session, project) for session in lock_servers(fleet)]
-    return all_taken(locks, holder, wait=wait, emit=emit)
+    return all_taken(deploy_locks(fleet, project), holder, wait=wait, emit=emit)
+
+
+async def known_holder(fleet: Fleet, project: str) -> Holder | None:
+    """Find who changes a project, by any of the locks that a change needs.
+
+    For commands that only read: a lock that cannot be looked at is no error.
+    """
+    holder, _ = await look(deploy_locks(fleet, project))
+    return holder
+
+
+def deploy_locks(fleet: Fleet, project: str) -> list[DeployLock]:
+    """The locks that a change of a project needs."""
+    return [deploy_lock(session, project) for session in lock_servers(fleet)]
+
+
+def deploy_lock(session: Session, project: str) -> DeployLock:
+    """The lock of a project on a server."""
+    return DeployLock(session.machine, project, session.info.id)
 
 
 def lock_servers(fleet: Fleet) -> list[Session]:
@@ -85,11 +104,6 @@ def lock_servers(fleet: Fleet) -> list[Session]:
         one for one in fleet if one.info.has_leader and one.info.times_begun == first.info.times_begun
     ]
     return sorted(managers, key=lambda one: one.info.node) or [first]
-
-
-def deploy_lock(session: Session, project: str) -> DeployLock:
-    """The lock of a project on a server."""
-    return DeployLock(session.machine, project, session.info.id)
 
 
 def holder_name(session: Session, by: str, verb: str) -> str:

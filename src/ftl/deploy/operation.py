@@ -19,7 +19,7 @@ from ftl.deploy.apply.clients import RunClients
 from ftl.deploy.apply.context import DeployContext, Freed, TransferTotals
 from ftl.deploy.apply.executor import DeployExecutor
 from ftl.deploy.apply.kept_logs import pre_hooks
-from ftl.deploy.locked import RECORD_SECONDS, audited, deploy_lock, holder_name, lock_taken
+from ftl.deploy.locked import RECORD_SECONDS, audited, deploy_locks, holder_name, lock_taken
 from ftl.deploy.plan.replacements import proof_of
 from ftl.deploy.plan.steps.images import SendImages
 from ftl.deploy.repaired import bring_records, observe_repaired, unreachable_text
@@ -27,6 +27,7 @@ from ftl.errors import FtlError, ServerError
 from ftl.events import Note, Planned
 from ftl.host import crontab
 from ftl.locks.loss import cancelled_if_lost
+from ftl.locks.several import locks_suffice, look
 from ftl.releases.audit import AuditEntry, begun
 from ftl.releases.store import write_record
 
@@ -149,7 +150,7 @@ async def run(operation: Operation, fleet: Fleet, observed: Observed, *, emit: E
     sent_to: Mapping[str, TransferTotals] = {}
     freed = Freed()
     if request.dry_run:
-        plan = await _with_notes(plan, operation, fleet.first, observed)
+        plan = await _with_notes(plan, operation, fleet, observed)
     elif not plan.empty:
         clients = RunClients(
             operation.project, request.root, builders=operation.builders, registries=request.registries
@@ -166,14 +167,12 @@ async def run(operation: Operation, fleet: Fleet, observed: Observed, *, emit: E
     return OperationResult(operation.project, plan, observed, seconds, sent_for, sent_to, freed)
 
 
-async def _with_notes(plan: Plan, operation: Operation, session: Session, observed: Observed) -> Plan:
-    """The plan of a dry run, with reasons for which the server would refuse it now."""
-    lock, jobs = (
-        deploy_lock(session, operation.project.name),
-        any(change.kind == "job" for change in plan.changes),
-    )
+async def _with_notes(plan: Plan, operation: Operation, fleet: Fleet, observed: Observed) -> Plan:
+    """The plan of a dry run, with reasons for which the servers would refuse it now."""
+    jobs = any(change.kind == "job" for change in plan.changes)
     under_way, cron = await gather2(
-        _under_way(lock), _cron_problem(operation, session) if jobs else _nothing()
+        _under_way(deploy_locks(fleet, operation.project.name)),
+        _cron_problem(operation, fleet.first) if jobs else _nothing(),
     )
     notes = (note for note in (under_way, cron) if note is not None)
     away = (
@@ -197,14 +196,11 @@ async def _nothing() -> None:
     return None
 
 
-async def _under_way(lock: DeployLock) -> str | None:
-    """A note about the lock's holder; None where the lock is free."""
-    try:
-        holder = await lock.holder()
-    except ServerError as error:
-        return error.summary
+async def _under_way(locks: Sequence[DeployLock]) -> str | None:
+    """A note about who has one of the locks, or why nobody gets them; None where they are free."""
+    holder, problems = await look(locks)
     if holder is None:
-        return None
+        return None if locks_suffice(locks, problems) else problems[0].summary
     assumed = (
         "a change waits for that with `--wait-lock SECONDS`, or is refused, and is planned again afterwards"
         if holder.goes_on

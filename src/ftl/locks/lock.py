@@ -137,12 +137,6 @@ class ServerLock(ABC):
             raise self._failure(answer)
         return answer.holder
 
-    async def known_holder(self) -> Holder | None:
-        """The lock's holder; for commands that only read, a lock that cannot be taken is no error."""
-        with suppress(ServerError):
-            return await self.holder()
-        return None
-
     @asynccontextmanager
     async def taken(self, holder: str, *, wait: float, emit: Emit) -> AsyncIterator[asyncio.Task[None]]:
         """Hold the lock; yields a task that ends, with ServerError, only if the lock is lost.

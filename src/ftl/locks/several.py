@@ -11,8 +11,9 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from ftl.aio import cancel, gather, gather_all, loop_time
-from ftl.errors import LockTaken, ServerError
+from ftl.errors import FtlError, LockTaken, ServerError
 from ftl.events import Note
+from ftl.locks.lock import Holder
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
@@ -63,7 +64,7 @@ async def all_taken(
                 if isinstance(problems[-1], LockTaken):
                     raise problems[-1]
         failed = [problem for problem in problems if problem is not None]
-        if 2 * len(failed) > len(locks):  # somebody else may get these
+        if not locks_suffice(locks, failed):
             raise failed[0]
         for problem in failed:
             emit(
@@ -78,6 +79,29 @@ async def all_taken(
             await cancel(watch)
     finally:
         await held.release()
+
+
+def locks_suffice(locks: Sequence[ServerLock], problems: Sequence[FtlError]) -> bool:
+    """Whether those without a problem must do: else somebody else may get most of them."""
+    return 2 * len(problems) <= len(locks)
+
+
+async def look(locks: Sequence[ServerLock]) -> tuple[Holder | None, tuple[ServerError, ...]]:
+    """Look side by side who has one of them, and why some cannot be looked at.
+
+    Of several holders FTL itself counts, before a script that goes on without its own.
+    """
+
+    async def look_at(lock: ServerLock) -> Holder | ServerError | None:
+        try:
+            return await lock.holder()
+        except ServerError as error:
+            return error
+
+    answers = await gather(map(look_at, locks))
+    holders = [answer for answer in answers if isinstance(answer, Holder)]
+    problems = tuple(answer for answer in answers if isinstance(answer, ServerError))
+    return min(holders, key=lambda holder: holder.goes_on, default=None), problems
 
 
 class _Held:

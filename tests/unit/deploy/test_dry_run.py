@@ -18,6 +18,7 @@ from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from tests.support.fake_machine import CommandOutput, FakeMachine
 from tests.unit.deploy.world import INFO, plan, project, server
+from tests.unit.locks.managers import managers
 
 if TYPE_CHECKING:
     from ftl.engine.api import Engine
@@ -64,4 +65,22 @@ def test_who_has_the_lock_is_said(answer: str, text: str | None) -> None:
     operation = Operation(request, asked, "me@here", lambda observed: plan(asked, observed))
     made = asyncio.run(run(operation, Fleet([session]), server(asked, ready=False), emit=lambda _: None)).plan
     said = [note for note in made.notes if "lock" in note or "changed by" in note]
+    assert [note.startswith(text or "-") for note in said] == ([True] if text else [])
+
+
+@pytest.mark.parametrize(
+    ("answers", "text"),
+    [
+        (("free", "free", "held ann"), "the project has been locked by ann"),
+        (("failed no flock", "free", "free"), None),
+        (("free", "failed no flock", "failed no flock"), "cannot take the deploy lock on b"),
+    ],
+)
+def test_the_locks_of_all_managers_count(answers: tuple[str, ...], text: str | None) -> None:
+    """A change needs all that can be had, and most of them."""
+    asked = project()
+    request = replace(OperationRequest.of(asked, Path(), DOCKER, GivenCommand("deploy")), dry_run=True)
+    operation = Operation(request, asked, "me@here", lambda observed: plan(asked, observed))
+    work = run(operation, managers(*answers), server(asked, ready=False), emit=lambda _: None)
+    said = [note for note in asyncio.run(work).plan.notes if "lock" in note]
     assert [note.startswith(text or "-") for note in said] == ([True] if text else [])

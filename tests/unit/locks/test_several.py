@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.deploy.locked import lock_servers
+from ftl.deploy.locked import deploy_locks, known_holder, lock_servers
 from ftl.errors import LockTaken, ServerError
 from ftl.events import Note
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from ftl.locks.lock import DeployLock
-from ftl.locks.several import all_taken
+from ftl.locks.several import all_taken, look
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_machine import CommandOutput, FakeMachine, FakeProcess
 from tests.unit.deploy.world import INFO
+from tests.unit.locks.managers import managers
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -181,3 +182,26 @@ def test_a_change_needs_the_locks_of_the_managers_that_can_change_the_cluster() 
     assert [one.name for one in lock_servers(Fleet(every))] == ["a", "c"]
     assert [one.name for one in lock_servers(Fleet([worker]))] == ["w"]
     assert [one.name for one in lock_servers(Fleet([session("b", leads=False)]))] == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("answers", "holder", "silent"),
+    [
+        (("free", "free", "free"), "", ""),
+        (("held ann@a", "free", "free"), "ann@a", ""),
+        (("free", "free", "held ann@a"), "ann@a", ""),
+        (("failed there is no `flock`", "held ann@a", "free"), "ann@a", "a"),
+        (("goes-on the server", "held ann@a", "held ann@a"), "ann@a", ""),
+        (("free", "failed there is no `flock`", "goes-on the server"), "the server", "b"),
+        (("failed there is no `flock`", "free", "free"), "", "a"),
+    ],
+)
+def test_whoever_has_one_of_them_changes_the_project(
+    answers: tuple[str, ...], holder: str, silent: str
+) -> None:
+    """He may reach other managers than we do. The words of the locks that cannot be looked at name their server."""
+    fleet = managers(*answers)
+    found, problems = run(look(deploy_locks(fleet, "shop")))
+    assert found == run(known_holder(fleet, "shop"))
+    assert (found.name if found is not None else "") == holder
+    assert [problem.message[-1] for problem in problems] == list(silent)

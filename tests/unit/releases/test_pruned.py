@@ -12,6 +12,7 @@ from ftl.deploy.observe.snapshot import observe
 from ftl.deploy.plan.records.recorded import live_record
 from ftl.errors import FtlError, UsageError
 from ftl.events import Note
+from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from ftl.operations.processes.jobs import read_all_jobs
 from ftl.operations.views.audit import audit
@@ -48,7 +49,7 @@ async def deployed(engine: FakeEngine) -> Session:
 
 
 async def _status(session: Session, emit: Emit) -> None:
-    found = await status(project(), session)
+    found = await status(project(), Fleet([session]))
     assert (found.deployed, found.live) == (True, None)
     await note_pruned(session.engine, session.name, emit)
 

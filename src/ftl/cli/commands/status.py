@@ -79,10 +79,11 @@ async def _server_status(expected: Expected, emit: Emit) -> tuple[Project, Statu
     )
     async with open_session(machine, ahead=ahead) as session:
         opened.set()
+        from ftl.host.fleet import Fleet
         from ftl.operations.views.status import status
 
         project, facts = await ahead.result(session.engine)
-        found = await status(project, session, facts)
+        found = await status(project, Fleet([session]), facts)
         await _note_pruned(found, session, emit)
         return project, found
 
@@ -94,9 +95,7 @@ async def _cluster_status(expected: Expected, emit: Emit) -> tuple[Project, Stat
     observer = address.observer
     async with observer.connect(address.machines(project=expected.target.project)) as fleet:
         project = await expected.on(fleet.first.engine)
-        found = await status(
-            project, fleet.first, await gather_cluster_status(project, fleet, observer.observe)
-        )
+        found = await status(project, fleet, await gather_cluster_status(project, fleet, observer.observe))
         await _note_pruned(found, fleet.first, emit)
         return project, found
 

@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather
+from ftl.deploy.locked import known_holder
 from ftl.host.fleet import open_readable
-from ftl.locks.lock import DeployLock
 from ftl.releases.audit import begun, with_environments, with_releases
 from ftl.releases.merge import Copies, merged_audit, merged_records
 from ftl.releases.pruned import note_pruned
@@ -41,8 +41,6 @@ async def audit(
         entries = with_environments(with_releases(entries, records), records)
         if not entries:
             await note_pruned(session.engine, session.name, emit)
-        if entries and entries[-1].outcome == "started":
-            lock = DeployLock(session.machine, project, session.info.id)
-            if await lock.known_holder() is None:
-                entries = (*entries[:-1], replace(entries[-1], outcome="interrupted"))
+        if entries and entries[-1].outcome == "started" and await known_holder(fleet, project) is None:
+            entries = (*entries[:-1], replace(entries[-1], outcome="interrupted"))
     return tuple(reversed((*begun(entries[:-1], entries[-1]),) if entries else ()))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from ftl.dataclass import dataclass
+from ftl.deploy.locked import known_holder
 from ftl.deploy.plan.records.recorded import is_kept
-from ftl.locks.lock import DeployLock
 from ftl.releases.pruned import note_pruned
 
 if TYPE_CHECKING:
@@ -59,8 +59,7 @@ async def releases(
         if newest is None:
             await note_pruned(session.engine, session.name, emit)
         if newest is not None and newest.outcome == "started":
-            lock = DeployLock(session.machine, project, session.info.id)
-            under_way = await lock.known_holder() is not None
+            under_way = await known_holder(fleet, project) is not None
     return list_releases(observed, under_way=under_way), session.info.now
 
 

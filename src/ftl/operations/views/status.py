@@ -9,12 +9,12 @@ from ftl.aio import gather, gather2, task_group
 from ftl.common.figures import utc
 from ftl.common.programs import program, shell
 from ftl.dataclass import dataclass
+from ftl.deploy.locked import known_holder
 from ftl.deploy.observe.snapshot import observe
 from ftl.deploy.observe.swarm import located_container
 from ftl.deploy.plan.tracks.ended_watch import open_watch
 from ftl.engine import labels
 from ftl.host.jobs import Crontab, job_states, lost_jobs
-from ftl.locks.lock import DeployLock
 from ftl.operations.views import early_checks
 from ftl.operations.views.container_health import ContainerHealth, check_containers
 from ftl.operations.views.servers import server_states
@@ -196,17 +196,18 @@ async def _jobs_on(project: Project, session: Session, view: ServerView) -> tupl
     return await job_states(session.engine, own, crontab=Crontab(session.machine, project.name))
 
 
-async def status(project: Project, session: Session, ahead: StatusFacts | None = None) -> Status:
-    """Describe the project from a look at its server; without one, it is taken.
+async def status(project: Project, fleet: Fleet, ahead: StatusFacts | None = None) -> Status:
+    """Describe the project from a look at its servers; without one, it is taken at the first.
 
     Raises:
-        ServerError, EngineError: The server does not answer.
+        ServerError, EngineError: A server does not answer.
     """
+    session = fleet.first
     seen = ahead or await gather_status(project, session.engine, session.machine, session.info)
     observed = seen.observed
     units = units_of(project, observed, seen.healths)
     releases = [unit.release for unit in units if unit.live and unit.release]
-    changing = await _changing(session, observed)
+    changing = await _changing(fleet, observed)
     return Status(
         project=project.name,
         server=observed.server,
@@ -258,11 +259,11 @@ async def _watch(session: Session, observed: Observed) -> WatchStatus | None:
     return WatchStatus(watch.release, watch.before, utc(watch.until), interrupted=done.exit_code != 0)
 
 
-async def _changing(session: Session, observed: Observed) -> str | None:
+async def _changing(fleet: Fleet, observed: Observed) -> str | None:
     """Tell who changes the project, where the last change has not ended: it may have broken off."""
     if not observed.audit or observed.audit[-1].outcome != "started":
         return None
-    holder = await DeployLock(session.machine, observed.project, session.info.id).known_holder()
+    holder = await known_holder(fleet, observed.project)
     return holder.state if holder is not None else None
 
 

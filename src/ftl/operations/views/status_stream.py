@@ -163,7 +163,7 @@ class _Sampler:
 
     async def show(self, fleet: Fleet, seen: StatusFacts) -> None:
         """Describe a look, sample the containers that run, and show both."""
-        status_now = await status(self._project, fleet.first, seen)
+        status_now = await status(self._project, fleet, seen)
         places = _places(status_now, seen.observed)
         samples, requests = await gather2(_samples(fleet, places), self._requests(fleet))
         usage = tuple(usage_of(unit, samples, self._before) for unit in status_now.units)

@@ -11,6 +11,7 @@ from ftl.engine import labels
 from ftl.engine.specs import ContainerSpec
 from ftl.engine.tarball import tar_archive
 from ftl.engine.values import Mount
+from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from ftl.operations.views.status import Status, status
 from tests.support.fake_engine import FakeEngine
@@ -76,7 +77,7 @@ class Server:
     async def status(self, asked: Project) -> Status:
         """The project's status here."""
         info = await self.engine.info()
-        return await status(asked, Session("shop.example.com", self.machine, self.engine, info))
+        return await status(asked, Fleet([Session("shop.example.com", self.machine, self.engine, info)]))
 
     async def units(self, asked: Project) -> dict[tuple[str, str | None], Unit]:
         """The same as units by name and release."""

@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import pytest
+
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from ftl.operations.views.audit import audit
@@ -15,6 +17,7 @@ from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_machine import FakeMachine
 from tests.unit.deploy.world import INFO
+from tests.unit.locks.managers import managers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -46,3 +49,25 @@ def test_a_server_that_is_no_manager_any_more_still_tells_what_was_changed() -> 
         assert await audit("shop", [], lambda _event: None, connect=connect) == (moved, deployed)
 
     run(work())
+
+
+@pytest.mark.parametrize(
+    ("answers", "outcome"),
+    [(("free", "free"), "interrupted"), (("free", "held ann@a"), "started"), (("failed", "free"), "interrupted")],
+)
+def test_a_change_is_under_way_while_any_manager_is_locked(answers: tuple[str, ...], outcome: str) -> None:
+    """Who makes it may not reach the first one."""
+    fleet = managers(*answers)
+
+    @asynccontextmanager
+    async def connect(_machines: Sequence[Machine]) -> AsyncIterator[Fleet]:
+        yield fleet
+
+    async def work() -> str:
+        await ensure_store(fleet.first.engine, "web")
+        begun = AuditEntry(1.0, "ann@a", "deploy", "r1", "started")
+        await write_audit(fleet.first.engine, "shop", [begun])
+        (entry,) = await audit("shop", [], lambda _event: None, connect=connect)
+        return entry.outcome
+
+    assert run(work()) == outcome

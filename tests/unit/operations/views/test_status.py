@@ -11,7 +11,7 @@ import pytest
 from ftl.config.models.project import HealthCheck
 from ftl.engine.tarball import tar_archive
 from ftl.errors import EngineError
-from ftl.operations.views.status import LiveRelease, WatchStatus
+from ftl.operations.views.status import LiveRelease, StatusFacts, WatchStatus, status
 from ftl.operations.views.units import Unit
 from ftl.proxy.project_site import site_of
 from ftl.releases.audit import AuditEntry
@@ -20,7 +20,9 @@ from ftl.releases.watch import ReleaseWatch
 from tests.support.clock import run
 from tests.support.fake_container import Behavior
 from tests.support.fake_machine import CommandOutput
+from tests.unit.deploy.cluster import cluster, observed
 from tests.unit.deploy.world import project, record, service
+from tests.unit.locks.managers import managers
 from tests.unit.operations.stage import add
 from tests.unit.operations.views.status_stage import DB, WEB, WORKER, Server, failing
 
@@ -342,6 +344,20 @@ def test_a_change_that_the_server_continues_has_not_broken_off(answer: str, chan
         assert (found.changing is None, found.broke_off) == (changing is None, changing is None)
 
     run(work())
+
+
+@pytest.mark.parametrize(
+    ("answers", "changing"), [(("free", "held ann@a"), "has been locked by ann@a"), (("free", "free"), None)]
+)
+def test_whoever_has_the_lock_of_another_manager_changes_the_project(
+    answers: tuple[str, ...], changing: str | None
+) -> None:
+    """He may not reach the first one."""
+    asked = cluster()
+    entry = AuditEntry(0.0, "ann@laptop", "deploy", "r2", "started")
+    seen = StatusFacts(replace(observed(asked), audit=(entry,)), {}, ())
+    found = run(status(asked, managers(*answers), seen))
+    assert (found.changing, found.broke_off) == (changing, changing is None)
 
 
 def test_nobody_is_asked_for_the_lock_after_a_change_that_has_ended() -> None:
