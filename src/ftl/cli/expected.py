@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from ftl.engine.api import Engine
     from ftl.errors import Problem
     from ftl.events import Emit
-    from ftl.operations.views.logs.reading import Warn
 
 
 class Expected(NamedTuple):
@@ -71,23 +70,23 @@ def load_expected(options: Options, target: DeployedProject, parts: Parts) -> Ex
         return Expected(target, problem=error.problems[0])
 
 
-async def own_names(expected: Expected, warn: Warn, *, jobs: bool) -> Sequence[str]:
+async def own_names(expected: Expected, emit: Emit, *, jobs: bool) -> Sequence[str]:
     """Names whose logs there are: those of ftl.yaml, or without it those that the servers have.
 
-    `warn` gets a sentence where their lines are shown without a record of secrets to mask.
+    A note says where their lines are shown without a record of secrets to mask.
     """
     from ftl.operations.views.logs.query import names_of
 
     if expected.project is not None:
         return names_of(expected.project, jobs=jobs)
+    from ftl.events import Note
     from ftl.host.fleet import open_readable
     from ftl.operations.views.logs.known_names import deployed_names
 
     target = expected.target
-    async with open_readable(target.address.readable(project=target.project)) as fleet:
+    async with open_readable(target.address.readable(project=target.project), emit) as fleet:
         info = fleet.first.info
         if info.node and not info.is_manager and not target.address.servers:
-            warn(
-                f"secrets are not masked: {fleet.first.name} is not a manager of its cluster, and has no records"
-            )
+            why = f"{fleet.first.name} is not a manager of its cluster, and has no records"
+            emit(Note(f"secrets are not masked: {why}", "warning"))
         return await deployed_names(fleet, target.bare_project, jobs=jobs)

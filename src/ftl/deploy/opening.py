@@ -154,7 +154,7 @@ async def open_operation(
     writing = asyncio.create_task(author(request.root))
     async with AsyncExitStack() as stack:
         stack.push_async_callback(cancel, writing)
-        fleet = await stack.enter_async_context(request.backend.connect(machines))
+        fleet = await stack.enter_async_context(request.backend.connect(machines, emit))
         heartbeat, before = None, None
         if lock is not None and not request.dry_run:
             holder = holder_name(fleet.first, (await writing).name, request.command.verb)

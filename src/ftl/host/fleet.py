@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 from ftl.aio import cancel
 from ftl.engine.labels import NODE_HOST
 from ftl.errors import FtlError, ServerError
+from ftl.events import Note
 from ftl.host.session import open_session
 from ftl.ssh.openssh import may_ask
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 
+    from ftl.events import Emit
     from ftl.host.session import Session
     from ftl.ssh.machine import Machine
 
@@ -73,7 +75,7 @@ def _rank(session: Session) -> tuple[bool, bool, int]:
     return (info.is_manager, info.has_leader, info.times_begun)
 
 
-FleetConnector = Callable[["Sequence[Machine]"], AbstractAsyncContextManager[Fleet]]
+FleetConnector = Callable[["Sequence[Machine]", "Emit"], AbstractAsyncContextManager[Fleet]]
 """Connects to servers, as `open_fleet` does."""
 
 
@@ -91,7 +93,7 @@ Also from one question to the Swarm to the next.
 
 
 @asynccontextmanager
-async def open_fleet(machines: Sequence[Machine], *, reads: bool = False) -> AsyncIterator[Fleet]:
+async def open_fleet(machines: Sequence[Machine], emit: Emit, *, reads: bool = False) -> AsyncIterator[Fleet]:
     """Connect to servers and their engines, side by side; everything is closed at the end.
 
     Of several servers, one that does not answer is left out: as soon as the Swarm calls it down, too, or when ssh
@@ -99,6 +101,7 @@ async def open_fleet(machines: Sequence[Machine], *, reads: bool = False) -> Asy
 
     Args:
         machines: The servers, not entered yet.
+        emit: Receives notes about servers that it waits for.
         reads: Nothing is changed, so that a server that is slow to answer may be left out; not where ssh may be
             asking for something on the terminal.
 
@@ -119,7 +122,7 @@ async def open_fleet(machines: Sequence[Machine], *, reads: bool = False) -> Asy
 
     tasks = {machine.name: asyncio.create_task(connect(machine)) for machine in machines}
     try:
-        missing = await _wait(tasks, reads=reads and not may_ask())
+        missing = await _wait(tasks, emit, reads=reads and not may_ask())
         results = {name: task.result() for name, task in tasks.items() if name not in missing}
         sessions = [result for result in results.values() if not isinstance(result, FtlError)]
         missing |= {name: result for name, result in results.items() if isinstance(result, FtlError)}
@@ -133,13 +136,15 @@ async def open_fleet(machines: Sequence[Machine], *, reads: bool = False) -> Asy
 
 
 @asynccontextmanager
-async def open_readable(machines: Sequence[Machine]) -> AsyncIterator[Fleet]:
+async def open_readable(machines: Sequence[Machine], emit: Emit) -> AsyncIterator[Fleet]:
     """Connect as `open_fleet` does, for a command that only reads."""
-    async with open_fleet(machines, reads=True) as fleet:
+    async with open_fleet(machines, emit, reads=True) as fleet:
         yield fleet
 
 
-async def _wait(tasks: Mapping[str, asyncio.Task[Session | FtlError]], *, reads: bool) -> dict[str, FtlError]:
+async def _wait(
+    tasks: Mapping[str, asyncio.Task[Session | FtlError]], emit: Emit, *, reads: bool
+) -> dict[str, FtlError]:
     """Wait until servers have answered, or need not be waited for: these, and why."""
     pending = set(tasks.values())
     manager: Session | None = None
@@ -152,6 +157,7 @@ async def _wait(tasks: Mapping[str, asyncio.Task[Session | FtlError]], *, reads:
     if not pending or manager is None:
         return {}
     missing: dict[str, FtlError] = {}
+    noted: set[str] = set()
     _, pending = await asyncio.wait(pending, timeout=GRACE)
     while pending:
         down = await _down(manager)
@@ -161,6 +167,11 @@ async def _wait(tasks: Mapping[str, asyncio.Task[Session | FtlError]], *, reads:
             for name in given_up
         }
         pending -= {tasks[name] for name in given_up}
+        waited_for = {name for name, task in tasks.items() if task in pending}
+        if not reads:
+            for name in sorted(waited_for - noted):
+                emit(Note(f"waiting for {name}: no answer yet, and the cluster does not call it down"))
+            noted |= waited_for
         if pending:
             _, pending = await asyncio.wait(pending, timeout=PATIENCE)
         if pending and reads:

@@ -41,7 +41,7 @@ def request_here(tmp_path: Path) -> OperationRequest:
     """An operation on a server that has nothing of the project."""
 
     @asynccontextmanager
-    async def connect(_machines: object) -> AsyncIterator[Fleet]:
+    async def connect(_machines: object, _emit: object) -> AsyncIterator[Fleet]:
         yield Fleet([Session("server", FakeMachine(), FakeEngine(), INFO)])
 
     backend = replace(DOCKER, connect=connect)
@@ -102,7 +102,7 @@ def test_a_server_that_only_we_do_not_reach_stops_a_change(
     events: list[Event] = []
 
     @asynccontextmanager
-    async def connect(_machines: object) -> AsyncIterator[Fleet]:
+    async def connect(_machines: object, _emit: object) -> AsyncIterator[Fleet]:
         session = Session("server", FakeMachine(), FakeEngine(), INFO)
         yield Fleet([session], {"b": ServerError("no route to b")})
 

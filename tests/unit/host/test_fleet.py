@@ -12,6 +12,7 @@ import pytest
 
 from ftl.aio import loop_time
 from ftl.errors import EngineError
+from ftl.events import Note, ignore
 from ftl.host import fleet as fleets
 from ftl.host.fleet import Fleet, open_fleet
 from ftl.host.session import Session
@@ -25,13 +26,14 @@ from tests.unit.host.test_session import BRIEF, INFO, Far
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ftl.events import Event
     from ftl.ssh.machine import Machine
 
 
 async def failing(machines: Sequence[Far]) -> str | None:
     """Raise an error beside the open sessions: the server that it names."""
     with pytest.raises(EngineError) as caught:
-        async with open_fleet([cast("Machine", machine) for machine in machines]):
+        async with open_fleet([cast("Machine", machine) for machine in machines], ignore):
             raise EngineError("no room")
     return caught.value.place.server
 
@@ -114,7 +116,11 @@ def seconds(monkeypatch: pytest.MonkeyPatch) -> tuple[float, float]:
 def test_nobody_waits_for_a_server_that_is_down(
     seconds: tuple[float, float], state: str, reads: bool, waits: int, cause: str
 ) -> None:
-    """The Swarm is asked after a while. What is not down stops a command that reads after a while, and no other."""
+    """The Swarm is asked after a while. What is not down stops a command that reads after a while, and no other.
+
+    The others say for which server they wait, once.
+    """
+    events: list[Event] = []
 
     async def work() -> None:
         async with served() as (engine, url):
@@ -124,17 +130,22 @@ def test_nobody_waits_for_a_server_that_is_down(
             for machine in machines[:2]:
                 machine.reports.set()
             began = loop_time()
-            opening = open_fleet([cast("Machine", machine) for machine in machines], reads=reads)
+            opening = open_fleet(
+                [cast("Machine", machine) for machine in machines], events.append, reads=reads
+            )
             if not waits:
                 with pytest.raises(TimeoutError):
                     async with asyncio.timeout(sum(seconds) + 1), opening:
                         pass
+                waiting = "waiting for three: no answer yet, and the cluster does not call it down"
+                assert events == [Note(waiting)]
                 return
             async with opening as fleet:
                 least = sum(seconds[:waits])
                 assert least <= loop_time() - began < least + 5
                 assert (fleet.names, list(fleet.missing)) == (("one", "two"), ["three"])
                 assert cause in fleet.missing["three"].message
+                assert events == []
 
     asyncio.run(work())
 
@@ -148,7 +159,8 @@ def test_servers_that_answer_cost_no_question_to_the_swarm(seconds: tuple[float,
             machines = [Far(url, url, name=name) for name in ("one", "two")]
             machines[0].reports.set()
             asyncio.get_running_loop().call_later(seconds[0] / 4, machines[1].reports.set)
-            async with open_fleet([cast("Machine", machine) for machine in machines], reads=True) as fleet:
+            opening = open_fleet([cast("Machine", machine) for machine in machines], ignore, reads=True)
+            async with opening as fleet:
                 assert fleet.names == ("one", "two")
             assert engine.requests == [BRIEF, BRIEF]
 

@@ -51,7 +51,7 @@ def command(options: Options, name: str | None, path: str | None, lists: bool, p
         from ftl.operations.views.logs.masking import mask_secrets_of_servers
 
         observer = target.address.observer
-        async with observer.connect(target.address.machines(project=target.project)) as fleet:
+        async with observer.connect(target.address.machines(project=target.project), emit) as fleet:
             deployed = target.bare_project
             await mask_secrets_of_servers(fleet, deployed, lambda text: emit(Note(text, "warning")))
             return await back_up(fleet, deployed, name, path, observer.observe, emit)

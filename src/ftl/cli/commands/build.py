@@ -66,7 +66,7 @@ def command(
     async def work(emit: Emit) -> _Outcome:
         from ftl.deploy.builders import build_services
 
-        async with _open_engines(chosen, address, project) as (engines, fleet):
+        async with _open_engines(chosen, address, project, emit) as (engines, fleet):
             platform = _platform(project, fleet, emit)
             built = await build_services(
                 project, chosen, engines, root=root, platform=platform, emit=emit, no_cache=no_cache
@@ -87,7 +87,7 @@ def command(
 
 @asynccontextmanager
 async def _open_engines(
-    services: Sequence[Service], address: Address, project: Project
+    services: Sequence[Service], address: Address, project: Project, emit: Emit
 ) -> AsyncIterator[tuple[Mapping[str, Engine], Fleet | None]]:
     """The engines that build, by `build.on`; and the servers, which are connected only where one of them builds."""
     from ftl.deploy.builders import builder_of, builds_on_server, open_builders
@@ -100,7 +100,8 @@ async def _open_engines(
         if builds_on_server(services, names):
             from ftl.host.fleet import open_fleet
 
-            fleet = await stack.enter_async_context(open_fleet(address.machines(project=project.name)))
+            machines = address.machines(project=project.name)
+            fleet = await stack.enter_async_context(open_fleet(machines, emit))
         builders = await stack.enter_async_context(open_builders(services, fleet))
         engines = {place: session.engine for place, session in builders.items()}
         if any(not builder_of(service) for service in services):

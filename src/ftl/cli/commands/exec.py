@@ -39,7 +39,7 @@ def command(
         from ftl.operations.processes.exec import execute
 
         observer = target.address.observer
-        async with observer.connect(target.address.readable(project=target.project)) as fleet:
+        async with observer.connect(target.address.readable(project=target.project), emit) as fleet:
             return await execute(
                 fleet,
                 target.project,

@@ -78,7 +78,7 @@ def run_now(options: Options, name: str) -> None:
         address = target.address
         on = address.servers[0].host if address.servers else ""
         request = JobRequest(target.project, name, target.root, given, on)
-        async with open_fleet(address.machines(project=target.project)) as fleet:
+        async with open_fleet(address.machines(project=target.project), emit) as fleet:
             return await run_job(request, fleet, lambda line: _show(options, name, line), emit)
 
     code = run(options, "jobs run", work, lambda code: _run_fields(name, code))

@@ -121,7 +121,7 @@ def command(
             emit(Note(text, "warning"))
 
         expected.note(emit)
-        own = await own_names(expected, warn, jobs=bool(jobs))
+        own = await own_names(expected, emit, jobs=bool(jobs))
         chosen, missing = _chosen(target.project, jobs or names, own, jobs=bool(jobs))
         shown, expect = log_printer(
             options,
@@ -147,7 +147,12 @@ def command(
             announce_requests(query)
         if missing:
             await _require_known(
-                expected, query, missing, own, needs_container=kind == "logs" and release is None
+                expected,
+                query,
+                missing,
+                own,
+                needs_container=kind == "logs" and release is None,
+                emit=emit,
             )
         reading = LogReading(query, Shown(shown), warn, emit)
         await show_logs(kind, _access(target, warn), reading, follow=follow)
@@ -182,14 +187,20 @@ def _access(target: DeployedProject, warn: Warn) -> LogAccess:
 
 
 async def _require_known(
-    expected: Expected, query: LogQuery, missing: Sequence[str], own: Sequence[str], *, needs_container: bool
+    expected: Expected,
+    query: LogQuery,
+    missing: Sequence[str],
+    own: Sequence[str],
+    *,
+    needs_container: bool,
+    emit: Emit,
 ) -> None:
     """Refuse names that neither ftl.yaml nor the servers have."""
     from ftl.host.fleet import open_readable
     from ftl.operations.views.logs.known_names import require_known
 
     target = expected.target
-    async with open_readable(target.address.readable(project=target.project)) as fleet:
+    async with open_readable(target.address.readable(project=target.project), emit) as fleet:
         await require_known(
             fleet, query, missing, own, needs_container=needs_container, source=expected.source
         )

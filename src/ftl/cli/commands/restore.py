@@ -75,7 +75,7 @@ def command(
         request = RestoreRequest(
             deployed, name, file, target.root, given, drill, confirm, observer.observe, dump
         )
-        async with observer.connect(target.address.machines(project=target.project)) as fleet:
+        async with observer.connect(target.address.machines(project=target.project), emit) as fleet:
             await mask_secrets_of_servers(fleet, deployed, lambda text: emit(Note(text, "warning")))
             return await restore(request, fleet, emit)
 

@@ -71,7 +71,7 @@ def command(
         from ftl.operations.processes.run import run_command
 
         observer = target.address.observer
-        async with observer.connect(target.address.machines(project=target.project)) as fleet:
+        async with observer.connect(target.address.machines(project=target.project), emit) as fleet:
             return await run_command(request, fleet, observer.observe, emit)
 
     async def attached(emit: Emit) -> int:

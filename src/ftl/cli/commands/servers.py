@@ -45,10 +45,11 @@ def list_servers(options: Options) -> None:
             hint=f"{ftl('status')} shows what runs there",
         )
 
-    async def work(_: Emit) -> tuple[ServerStatus, ...]:
+    async def work(emit: Emit) -> tuple[ServerStatus, ...]:
         from ftl.operations.views.servers import servers
 
-        return await servers(target.bare_project, address.machines(project=target.project), address.observer)
+        machines = address.machines(project=target.project)
+        return await servers(target.bare_project, machines, address.observer, emit)
 
     found = run(options, "servers", work, _fields)
     if not options.json:

@@ -93,7 +93,7 @@ async def _cluster_status(expected: Expected, emit: Emit) -> tuple[Project, Stat
 
     address = expected.target.address
     observer = address.observer
-    async with observer.connect(address.machines(project=expected.target.project)) as fleet:
+    async with observer.connect(address.machines(project=expected.target.project), emit) as fleet:
         project = await expected.on(fleet.first.engine)
         found = await status(project, fleet, await gather_cluster_status(project, fleet, observer.observe))
         await _note_pruned(found, fleet.first, emit)
@@ -138,7 +138,7 @@ def _watch(options: Options, expected: Expected) -> None:
         expected.note(emit)
         project = expected.project
         if project is None:
-            async with open_readable(address.readable(project=name)) as fleet:
+            async with open_readable(address.readable(project=name), emit) as fleet:
                 project = await expected.on(fleet.first.engine)
 
         async def follow(show: Callable[[StatusSample], None]) -> None:

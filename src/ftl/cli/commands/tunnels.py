@@ -58,7 +58,7 @@ def command(
         from ftl.tunnels.tunnels import keep_tunnels, plan_tunnels
 
         wanted = {*names, *(choice.name for choice in choices)}
-        found = await _dependencies(options, target, wanted)
+        found = await _dependencies(options, target, wanted, emit)
         tunnels = plan_tunnels(found, names, offset=offset, choices=choices)
         places = {dependency.name: found.server_for(dependency) for dependency in found.dependencies}
 
@@ -77,7 +77,7 @@ def command(
     run(options, "tunnels", work, lambda _: {})
 
 
-async def _dependencies(options: Options, target: DeployedProject, wanted: Set[str]) -> Project:
+async def _dependencies(options: Options, target: DeployedProject, wanted: Set[str], emit: Emit) -> Project:
     """The project with its dependencies: by ftl.yaml, or where it lacks a wanted one, or any, by the servers."""
     from ftl.cli.expected import load_expected
     from ftl.config.read.parts import DEPENDENCIES
@@ -88,7 +88,7 @@ async def _dependencies(options: Options, target: DeployedProject, wanted: Set[s
     known = {dependency.name for dependency in by_file.dependencies} if by_file is not None else set()
     if by_file is not None and known and wanted <= known:
         return by_file
-    async with open_readable(target.address.machines(project=target.project)) as fleet:
+    async with open_readable(target.address.machines(project=target.project), emit) as fleet:
         return await with_deployed_dependencies(fleet, target.bare_project)
 
 

@@ -23,7 +23,7 @@ class Observer:
     """The functions by which commands look at a project, without modules that change one.
 
     Attributes:
-        connect: Machines of the servers -> context manager of their open sessions.
+        connect: Machines of the servers x where notes go -> context manager of their open sessions.
         observe: Observes a project on them.
     """
 

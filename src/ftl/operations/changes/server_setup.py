@@ -73,7 +73,7 @@ async def _tell(call: SetupCall, emit: Emit, error: FtlError | None) -> None:
     by, command = (await author(call.root)).name, replace(call.command, lock_wait=LOCK_SECONDS)
     with suppress(FtlError):
         async with (
-            call.connect(call.machines) as fleet,
+            call.connect(call.machines, emit) as fleet,
             locked(fleet, call.project, command=command, by=by, emit=emit),
         ):
             if error is not None:

@@ -33,7 +33,7 @@ async def audit(
     Raises:
         ServerError, EngineError: No server answers.
     """
-    async with connect(machines) as fleet:
+    async with connect(machines, emit) as fleet:
         session = fleet.first
         histories = await gather(read_history(one.engine, project) for one in fleet)
         records = merged_records(Copies(each.records, each.damaged) for each in histories)

@@ -52,7 +52,7 @@ async def releases(
     Raises:
         ServerError, EngineError: The server does not answer.
     """
-    async with observer.connect(machines) as fleet:
+    async with observer.connect(machines, emit) as fleet:
         session, observed = fleet.first, await observer.observe(fleet, project, servers)
         newest = observed.releases[-1] if observed.releases else None
         under_way = False

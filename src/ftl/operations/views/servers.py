@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ftl.config.models.project import Project
     from ftl.deploy.observe.observer import Observer
     from ftl.deploy.observe.state import Observed, ServerView
+    from ftl.events import Emit
     from ftl.ssh.machine import Machine
 
 
@@ -35,14 +36,16 @@ class ServerStatus:
 
 
 async def servers(
-    project: Project, machines: Sequence[Machine], observer: Observer
+    project: Project, machines: Sequence[Machine], observer: Observer, emit: Emit
 ) -> tuple[ServerStatus, ...]:
     """The servers of a project.
+
+    Notes say for which it waits.
 
     Raises:
         ServerError, EngineError: No server answers, or they are not a cluster.
     """
-    async with observer.connect(machines) as fleet:
+    async with observer.connect(machines, emit) as fleet:
         return tuple(server_states(project, await observer.observe(fleet, project.name, project.servers)))
 
 

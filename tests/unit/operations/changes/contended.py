@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @asynccontextmanager
-async def connect(machines: Sequence[Machine]) -> AsyncIterator[Fleet]:
+async def connect(machines: Sequence[Machine], _emit: object) -> AsyncIterator[Fleet]:
     """Connect to a server in memory."""
     (machine,) = machines
     assert isinstance(machine, ModelMachine)

@@ -54,7 +54,7 @@ def fleet_of(session: Session) -> FleetConnector:
     """Connects to this server, whichever is asked for."""
 
     @asynccontextmanager
-    async def connect(_machines: object) -> AsyncIterator[Fleet]:
+    async def connect(_machines: object, _emit: object) -> AsyncIterator[Fleet]:
         yield Fleet([session])
 
     return connect

@@ -19,6 +19,7 @@ from ftl.deploy.plan.model import Plan, Stage
 from ftl.deploy.plan.steps.base import RunsOn, Step
 from ftl.deploy.request import Author
 from ftl.errors import UsageError
+from ftl.events import ignore
 from ftl.execution.runners import Decision, Runners
 from ftl.host.fleet import Fleet, open_fleet
 from ftl.host.session import Session
@@ -186,7 +187,7 @@ async def _releases(observer: Observer, machines: list[Machine], fleet: Fleet) -
 
 
 async def _servers(observer: Observer, machines: list[Machine], fleet: Fleet) -> None:
-    assert await servers(ASKED, machines, observer) == ()
+    assert await servers(ASKED, machines, observer, ignore) == ()
 
 
 async def _status(observer: Observer, machines: list[Machine], fleet: Fleet) -> None:
@@ -216,7 +217,7 @@ def test_a_command_that_reads_looks_at_the_servers_through_the_backend_it_is_giv
     connected: list[Machine] = []
 
     @asynccontextmanager
-    async def connect(machines: Sequence[Machine]) -> AsyncIterator[Fleet]:
+    async def connect(machines: Sequence[Machine], _emit: object) -> AsyncIterator[Fleet]:
         connected.extend(machines)
         yield Fleet([session])
 

@@ -33,7 +33,7 @@ def test_a_server_that_is_no_manager_any_more_still_tells_what_was_changed() -> 
     )
 
     @asynccontextmanager
-    async def connect(_machines: Sequence[Machine]) -> AsyncIterator[Fleet]:
+    async def connect(_machines: Sequence[Machine], _emit: object) -> AsyncIterator[Fleet]:
         infos = (replace(INFO, node="first", is_manager=True), replace(INFO, node="former"))
         yield Fleet(
             [
@@ -53,14 +53,18 @@ def test_a_server_that_is_no_manager_any_more_still_tells_what_was_changed() -> 
 
 @pytest.mark.parametrize(
     ("answers", "outcome"),
-    [(("free", "free"), "interrupted"), (("free", "held ann@a"), "started"), (("failed", "free"), "interrupted")],
+    [
+        (("free", "free"), "interrupted"),
+        (("free", "held ann@a"), "started"),
+        (("failed", "free"), "interrupted"),
+    ],
 )
 def test_a_change_is_under_way_while_any_manager_is_locked(answers: tuple[str, ...], outcome: str) -> None:
     """Who makes it may not reach the first one."""
     fleet = managers(*answers)
 
     @asynccontextmanager
-    async def connect(_machines: Sequence[Machine]) -> AsyncIterator[Fleet]:
+    async def connect(_machines: Sequence[Machine], _emit: object) -> AsyncIterator[Fleet]:
         yield fleet
 
     async def work() -> str:

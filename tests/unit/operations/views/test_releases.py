@@ -31,7 +31,7 @@ def test_a_release_is_under_way_while_any_manager_is_locked(answers: tuple[str, 
     """Who makes it may not reach the first one."""
 
     @asynccontextmanager
-    async def connect(_machines: Sequence[Machine]) -> AsyncIterator[Fleet]:
+    async def connect(_machines: Sequence[Machine], _emit: object) -> AsyncIterator[Fleet]:
         yield managers(*answers)
 
     async def observe(_fleet: Fleet, _project: str, _servers: Sequence[ClusterServer]) -> Observed:

@@ -111,7 +111,7 @@ async def _hooks(access: LogAccess, reading: LogReading) -> None:
     from ftl.host.fleet import open_readable
     from ftl.operations.views.logs.hooks import read_hooks
 
-    async with open_readable(access.machines()) as fleet:
+    async with open_readable(access.machines(), reading.emit) as fleet:
         await read_hooks(fleet.first.engine, reading.query, reading.show)
 
 
@@ -172,7 +172,8 @@ async def _of_several(access: LogAccess, reading: LogReading, *, follow: bool, r
 
     query, show, warn, emit = reading.query, reading.show, reading.warn, reading.emit
     asked = [server for server in access.servers if WEB in server.roles or not requests]
-    async with open_readable([machine_of(server, project=query.project) for server in asked]) as fleet:
+    machines = [machine_of(server, project=query.project) for server in asked]
+    async with open_readable(machines, emit) as fleet:
         sources = log_servers(fleet, emit)
         query = query.at(fleet.first.info.moment)
         # The managers may all be among the servers that are not asked.
