@@ -215,7 +215,7 @@ def _job_script() -> str:
         _PATH
         + program("ftl.proxy", "scripts/docker.sh")
         + program("ftl.locks", "lock_file.sh")
-        + program("ftl.host", "scripts/notify.sh", "scripts/job.sh")
+        + program("ftl.host", "scripts/records.sh", "scripts/notify.sh", "scripts/job.sh")
     )
 
 
@@ -223,7 +223,7 @@ def _certificates_script() -> str:
     return (
         _PATH
         + program("ftl.proxy", "scripts/docker.sh")
-        + program("ftl.host", "scripts/notify.sh", "scripts/certificates.sh")
+        + program("ftl.host", "scripts/records.sh", "scripts/notify.sh", "scripts/certificates.sh")
     )
 
 
@@ -247,7 +247,7 @@ def expiry_script() -> str:
         + program("ftl.proxy", "scripts/docker.sh")
         + removal
         + program("ftl.locks", "lock_file.sh")
-        + program("ftl.host", "scripts/expire.sh")
+        + program("ftl.host", "scripts/records.sh", "scripts/expire.sh")
     )
 
 

@@ -1,4 +1,4 @@
-# Reports certificates of a project that will not renew. Follows docker.sh and notify.sh. Runs on the server, daily by cron.
+# Reports certificates of a project that will not renew. Follows docker.sh, records.sh and notify.sh. Runs on the server, daily by cron.
 #
 # $1: the project.
 # A certificate that is renewed in time has a third of its lifetime left then; `ftl doctor` has the same limit as this.

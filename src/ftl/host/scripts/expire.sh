@@ -1,38 +1,24 @@
 # Removes a preview whose time is over: what `ftl remove --volumes --backups` of its project removes, by the project's
-# label. Follows ftl.proxy's docker.sh, which sets `socket`, and lock_file.sh. `$removal` is the text of remove_backups.sh.
+# label. Follows ftl.proxy's docker.sh, which sets `socket`, records.sh and lock_file.sh. `$removal` is the text of remove_backups.sh.
 # Runs on the server, by cron.
 #
-# $1: the project; $2: the proxy's container; $3: name of the volume of the release records, and of a container that it makes for
-# it; $4: their folder in it.
+# $1: the project; $2: the proxy's container; $3: not used any more; $4: the folder of the release records in their
+# container.
 # The first value of preview.json says when the preview ends: who deploys it again moves that, perhaps as another user,
 # whose crontab has a line of its own. The lines of a preview that is gone are removed by the scripts they start.
 # The time is written last, so that a removal that was cut short goes on with the next call.
 set -uf
 LC_ALL=C
 export LC_ALL
-project=$1 proxy=$2 volume=$3 records=$4
+project=$1 proxy=$2 records=$4
 mine="label=ftl.project=$project"
-
-# Whether the volume is the one of the records, and not another's of that name.
-is_ours() {
-    [ "$(docker volume inspect -f '{{index .Labels "ftl.role"}}' "$volume" 2>/dev/null)" = state ]
-}
-
-# Sets `store`, the container of the records. `docker system prune` removes it, for it never runs; they are in the volume.
-ensure_store() {
-    store=$(of_role state)
-    [ -z "$store" ] && is_ours || return 0
-    image=$(docker inspect -f '{{.Image}}' "$proxy" 2>/dev/null) || return
-    docker create --name "$volume" --label ftl.role=state -v "$volume:$records" "$image" true >/dev/null 2>&1
-    store=$(of_role state)
-}
 
 # Sets `until`; empty where the project is no preview. Status 1: the engine does not answer.
 look() {
-    ensure_store
+    store=$(record_store)
     if [ -z "$store" ]; then
         until=''
-        docker ps -q >/dev/null 2>&1 && ! is_ours
+        docker ps -q >/dev/null 2>&1 && ! has_records
         return
     fi
     preview=$(stored preview.json)

@@ -1,5 +1,5 @@
 # Starts the container of a job, unless its schedule says no; stops it after its timeout. Follows ftl.proxy's docker.sh,
-# which sets `socket`, lock_file.sh and notify.sh. Runs on the server, by cron or by hand.
+# which sets `socket`, lock_file.sh, records.sh and notify.sh. Runs on the server, by cron or by hand.
 #
 # $1: the container's name; $2: "now" if it is started by hand. Then stdout is "started ID", "running", "gone" or
 # "failed REASON", and the timeout is left to a process in the background. Its label ftl.when has the schedule: minutes,
@@ -55,7 +55,7 @@ remember() {
     *) return ;; # it runs, or is gone
     esac
     case $run in 0001-*) return ;; esac
-    store=$(of_role state)
+    store=$(record_store)
     [ -n "$store" ] || return
     earlier=$(stored_runs "$job.runs")
     [ -n "$earlier" ] || earlier=$(stored_runs "$job.runs.old")
@@ -76,6 +76,22 @@ look() {
     minutes=$1 hours=$2 days=$3 months=$4 weekdays=$5 kinds=$6 zone=$7 seconds=$8 started=$9
     shift 9
     id=$1 project=$2 job=$3 network=$4
+}
+
+# `docker system prune` removes containers that do not run, as those of jobs mostly do. Only a deploy makes it again; until then
+# this says so, once a day: where the live release has the job, and no container of it has another name, as while a deploy replaces
+# it or after `ftl stop`.
+report_gone() {
+    project=${container%%.job.*} job=${container#*.job.} told=$HOME/.ftl/gone.$container today=$(date +%F)
+    [ "$(cat "$told" 2>/dev/null)" != "$today" ] || return 0
+    is_gone && sleep 5 && is_gone && ! elsewhere "$project" || return 0
+    notify_file "$project" | grep -qxF "job $job" || return 0
+    mkdir -p "$HOME/.ftl" && echo "$today" >"$told" || return 0
+    report 'does not run: its container was removed, as by docker system prune. A deploy makes it again'
+}
+
+is_gone() { # the engine answers, and has none
+    others=$(docker ps -aq --filter "label=ftl.project=$project" --filter "label=ftl.job=$job" 2>/dev/null) && [ -z "$others" ]
 }
 
 among() { # LIST VALUE
@@ -155,7 +171,11 @@ stop_in_time() {
 }
 
 if [ "$mode" != now ]; then
-    look && is_due || exit 0
+    if ! look; then
+        report_gone
+        exit 0
+    fi
+    is_due || exit 0
     # The network of a cluster. Another server may have the job by now.
     [ "$network" != "ftl-c-$project" ] || ! elsewhere "$project" || exit 0
 fi

@@ -1,8 +1,8 @@
 # Posts messages to the webhooks of a project, and tells whether another server has them and the jobs by now. Follows ftl.proxy's
-# docker.sh, which defines `docker`. Runs on the server.
+# docker.sh, which defines `docker`, and records.sh. Runs on the server.
 #
 # The webhooks are in a file among the release records, which only users of the engine can read: lines "server NAME",
-# "host NAME" (whose certificate is checked) and "url EVENT URL".
+# "host NAME" (whose certificate is checked), "job NAME" (which this server runs) and "url EVENT URL".
 
 # A power cut may have damaged it: the last line says that it is whole, and the file before it is there then.
 notify_file() { # PROJECT
@@ -18,7 +18,7 @@ notify_file() { # PROJECT
 }
 
 notify_copy() { # PROJECT FILE
-    docker cp "$(of_role state):/ftl/$1/$2" - </dev/null 2>/dev/null | tar -xOf - 2>/dev/null
+    docker cp "$(record_store):/ftl/$1/$2" - </dev/null 2>/dev/null | tar -xOf - 2>/dev/null
 }
 
 # Every user of the server sees command lines: the URL, which is a secret, comes by stdin.

@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 
 DOCKER = """#!/bin/sh
 case "$*" in
-*ps*label=ftl.role=state*) echo 5t0re ;;
+*ps*label=ftl.role=state*) [ -e "$HOME/pruned" ] || echo 5t0re ;;
+*ps*label=ftl.role=proxy*) echo pr0xy ;;
+*volume*inspect*ftl-state*) echo state ;;
+*create*ftl-state:/ftl*caddy*true*) rm "$HOME/pruned" ;;
+*inspect*.Image*pr0xy*) echo caddy ;;
+*ps*-aq*label=ftl.project=shop*label=ftl.job=nightly*) [ ! -e "$HOME/silent" ] && echo $(cat "$HOME/named" 2>/dev/null) ;;
 *cp*5t0re:/ftl/shop/notify*) tar -C "$HOME/state" -cf - notify ;;
 *--type*ftl.when*) cat "$HOME/when" ;;
 *cp*5t0re:/ftl/shop/nightly.runs*) [ ! -e "$HOME/state/nightly.runs" ] || tar -C "$HOME/state" -cf - nightly.runs ;;
@@ -97,6 +102,16 @@ class Server:
 def told(server: Server, receiver: Receiver, *events: str) -> None:
     """Have the receiver get these events."""
     server.webhooks("server shop.example.com", *(f"url {event} {receiver.url}" for event in events))
+
+
+def prune(server: Server) -> None:
+    """Remove the job's container and that of the release records, as `docker system prune` does."""
+    (server.home / "when").unlink(missing_ok=True)
+    (server.home / "pruned").touch()
+    sleep = server.bin / "sleep"
+    sleep.unlink()
+    sleep.write_text("#!/bin/sh\n")
+    sleep.chmod(0o755)
 
 
 @pytest.mark.parametrize("missing", ["wget", "curl"])
@@ -207,3 +222,52 @@ def test_nothing_is_posted_about_a_job_that_ends_well_or_that_somebody_started(
     told(server, receiver, "certificate")
     server.cron()
     assert receiver.posts == []
+
+
+def test_a_job_whose_container_was_pruned_is_posted_once_a_day(tmp_path: Path, receiver: Receiver) -> None:
+    """By the webhooks among the release records, whose container was pruned with it."""
+    server = Server(tmp_path)
+    server.webhooks("server shop.example.com", "job nightly", f"url job_failure {receiver.url}")
+    prune(server)
+    for _ in range(2):
+        assert server.cron().returncode == 0
+    (post,) = receiver.posts
+    assert post.fields["text"] == (
+        "shop: the job nightly does not run: its container was removed, as by docker system prune. "
+        "A deploy makes it again, on shop.example.com"
+    )
+    (stamp,) = (tmp_path / ".ftl").glob("gone.*")
+    stamp.write_text("2026-01-01\n")
+    server.cron()
+    assert len(receiver.posts) == 2
+
+
+@pytest.mark.parametrize(
+    ("line", "files"),
+    [
+        ("job nightly", {"named": "0ld"}),
+        ("job nightly", {"silent": ""}),
+        ("job nightly", {"jobless": "true"}),
+        ("job other", {}),
+    ],
+)
+def test_a_job_that_is_not_missed_is_not_posted(
+    tmp_path: Path, receiver: Receiver, line: str, files: dict[str, str]
+) -> None:
+    """A deploy replaces it, the engine does not answer, another server has it, or it is in ftl.yaml no more."""
+    server = Server(tmp_path)
+    server.webhooks("server shop.example.com", line, f"url job_failure {receiver.url}")
+    prune(server)
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    assert server.cron().returncode == 0
+    assert receiver.posts == []
+
+
+def test_how_a_run_ended_is_stored_although_the_store_was_pruned(tmp_path: Path) -> None:
+    """Its container never runs; the records are in its volume."""
+    server = Server(tmp_path)
+    server.job(exit_code="3 false")
+    (tmp_path / "pruned").touch()
+    assert server.cron().returncode == 0
+    assert server.runs == ["T1 T9 3 false"]

@@ -113,6 +113,16 @@ def test_a_server_that_was_away_does_not_post_for_the_one_that_has_its_jobs(
     assert len(receiver.posts) == 1
 
 
+def test_hosts_are_checked_although_the_store_was_pruned(tmp_path: Path, receiver: Receiver) -> None:
+    """Nothing else would tell of a certificate that was not renewed."""
+    server = Server(tmp_path)
+    server.webhooks("server shop.example.com", "host shop.example.com", f"url certificate {receiver.url}")
+    (tmp_path / "pruned").touch()
+    with https_server(tmp_path, days=90) as port:
+        check_certificates(server, port, days_later=80)
+    assert len(receiver.posts) == 1
+
+
 def test_a_host_without_a_certificate_is_posted_and_a_proxy_that_is_down_is_not(
     tmp_path: Path, receiver: Receiver
 ) -> None:

@@ -52,7 +52,7 @@ def _steps(diff: Diff, first: str) -> Iterator[SetNotifications]:
 
 
 def server_lines(diff: Diff) -> bytes:
-    """Lines for notify.sh: the server's name, hosts to check, webhooks; empty without one.
+    """Lines for notify.sh: the server's name, hosts to check, jobs, webhooks; empty without one.
 
     The certificates of these hosts are those that somebody has to renew: an authority, or the user. The first of
     several servers sees those that all proxies have, if it has one.
@@ -77,5 +77,7 @@ def server_lines(diff: Diff) -> bytes:
     checked = (
         [f"host {host}" for host in hosts] if any(url.startswith("url certificate ") for url in urls) else []
     )
-    lines = (f"server {diff.project.server.host}", *checked, *urls)
+    jobs = [*(job.name for job in diff.project.jobs), *(backup.job for backup in diff.project.backups)]
+    missed = [f"job {job}" for job in jobs] if any(url.startswith("url job_failure ") for url in urls) else []
+    lines = (f"server {diff.project.server.host}", *checked, *missed, *urls)
     return "".join(f"{line}\n" for line in lines).encode()

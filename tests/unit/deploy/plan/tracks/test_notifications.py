@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.config.models.notification import Notification
+from ftl.config.models.project import Job
 from ftl.config.models.proxy import Proxy
 from ftl.deploy.plan.planner import PlanInputs, make_plan
 from ftl.deploy.plan.steps.notifications import SetNotifications
@@ -72,6 +73,14 @@ def test_the_server_gets_the_webhooks_of_chats() -> None:
     assert found == [
         "server server", "host shop.example.com", *(f"url {event} {top}{chat}" for event in events for chat in (7, 8))
     ]  # fmt: skip
+
+
+def test_the_server_gets_the_jobs_that_it_would_miss() -> None:
+    """By their names, also of backups; without a webhook for jobs that fail nobody would hear of it."""
+    jobs = {"jobs": (Job(name="nightly", service="web", command="true", schedule="15 3 * * *"),)}
+    asked = notifying(Notification(url=HOOK, events=("job_failure",)), **jobs)
+    assert lines(asked) == b"server server\njob nightly\nurl job_failure " + HOOK.encode() + b"\n"
+    assert b"job nightly" not in lines(notifying(Notification(url=HOOK, events=("certificate",)), **jobs))
 
 
 def test_a_place_that_never_hears_of_the_server_is_noted() -> None:
