@@ -256,7 +256,9 @@ def _state(
             following = utc(next(schedule.after(now, zone)).timestamp())
             created = utc_time(live.created)
             missed = _missed(schedule.before(now - GRACE, zone), created, last)
-        problem = ("" if running else missed) or _failed(last, limit, name)
+        problem = (
+            _overdue(containers, states, now) or ("" if running else missed) or _failed(last, limit, name)
+        )
     return JobState(
         name=name,
         service=live.labels[labels.SERVICE],
@@ -298,6 +300,19 @@ def _missed(due: datetime, created: datetime, last: JobRun | None) -> str:
     if due - GRACE < created or due <= ended + GRACE:
         return ""
     return f"it did not run when it was due, at {utc(due.timestamp())}"
+
+
+def _overdue(
+    containers: Iterable[Container], states: Mapping[str, ContainerState | None], now: datetime
+) -> str:
+    """The problem that a run did not end by its timeout, as where the script that stops it was killed."""
+    for container in containers:
+        state, (_, _, limit) = states[container.id], _schedule(container)
+        if state is None or not state.running or not limit:
+            continue
+        if now - moment_of(state.started) > timedelta(seconds=limit) + GRACE:
+            return f"it has been running for longer than its timeout, {limit:g} s: its next run ends this one"
+    return ""
 
 
 def _failed(last: JobRun | None, limit: float, name: str) -> str:

@@ -58,6 +58,7 @@ def job(
     stored: str = "",
     machine: FakeMachine | None = None,
     engine: Engine | None = None,
+    limit: int = 1800,
 ) -> JobState:
     """The job nightly, due at 03:15; with the crontab of a machine."""
     engine = engine or Engine()
@@ -67,7 +68,7 @@ def job(
         labels.ROLE: labels.ROLE_JOB,
         labels.JOB: "nightly",
         labels.SCHEDULE: "15 3 * * *",
-        labels.WHEN: "15 03 * * * both UTC 1800",
+        labels.WHEN: f"15 03 * * * both UTC {limit}",
     }
     spec = ContainerSpec(image="web", labels=label_map, restart="no")
     asyncio.run(ensure_store(engine, "web"))
@@ -120,8 +121,18 @@ def test_a_run_that_was_due_and_did_not_come_is_a_problem() -> None:
 
 def test_a_run_that_takes_longer_than_the_schedule_is_no_missing_run() -> None:
     """While it runs, and when it was still running at the time."""
-    assert (job("2026-03-01T03:15:00Z", NEVER, running=True)).problem == ""
+    assert (job("2026-03-01T03:15:00Z", NEVER, running=True, limit=172_800)).problem == ""
     assert (job("2026-03-01T03:15:00Z", "2026-03-02T04:00:00Z")).problem == ""
+
+
+@pytest.mark.parametrize(("now", "overdue"), [("2026-03-02T03:46:00", False), ("2026-03-02T03:48:00", True)])
+def test_a_run_that_goes_on_after_its_timeout_is_a_problem(now: str, overdue: bool) -> None:
+    """Also of an earlier release: what would have stopped it was killed."""
+    since = "2026-03-02T03:15:00Z"
+    words = "it has been running for longer than its timeout, 1800 s: its next run ends this one"
+    problem = words if overdue else ""
+    assert job(since, NEVER, running=True, now=now).problem == problem
+    assert job(old=(since, NEVER, 0, True), created="2026-03-02T03:20:00", now=now).problem == problem
 
 
 def test_the_last_run_may_be_that_of_a_replaced_container() -> None:
@@ -140,7 +151,9 @@ LACKED = "2026-02-28T03:15:00Z 2026-02-28T03:16:00Z 137 true"
 
 def test_the_last_run_is_known_while_the_next_one_is_under_way() -> None:
     """The engine has forgotten it; a line that cannot be read counts for nothing."""
-    found = job("2026-03-02T03:15:00Z", NEVER, running=True, stored=f"{FAILED}\nmoon 3\n{LACKED}\n")
+    found = job(
+        "2026-03-02T03:15:00Z", NEVER, running=True, stored=f"{FAILED}\nmoon 3\n{LACKED}\n", limit=86_400
+    )
     assert (found.running, found.since) == (True, "2026-03-02T03:15:00Z")
     assert [run.exit_code for run in found.runs] == [3, 137]
     fields = found.fields()

@@ -126,10 +126,30 @@ start() {
     look || answer gone
     [ "$mode" = now ] || is_due || exit 0
     # The run of an earlier release goes on in its own container.
-    [ -z "$(docker ps -q --filter "label=ftl.project=$project" --filter "label=ftl.job=$job")" ] || answer running
+    running=$(docker ps -q --no-trunc --filter "label=ftl.project=$project" --filter "label=ftl.job=$job")
+    if [ -n "$running" ]; then
+        # The first attempt took too long for us, and the engine has completed it.
+        [ "$running" != "$tried" ] || return 0
+        end_overdue || answer running
+    fi
     remember
     # From here on by its ID: a deploy may give the name to another container while this one runs.
+    tried=$id
     failure=$(docker start "$id" 2>&1 >/dev/null)
+}
+
+# A run whose script was killed, or that began when its script had given up: nobody else stops it, and it would block the job for ever.
+end_overdue() {
+    own=$id
+    for id in $running; do
+        # shellcheck disable=SC2046
+        set -- $(inspect '{{.State.StartedAt}} {{index .Config.Labels "ftl.when"}}' "$id")
+        [ $# = 9 ] && begun=$(date -d "$1" +%s) && [ $((moment - begun)) -gt $(($9 + 120)) ] || return 1
+        docker stop -t 10 "$id" >/dev/null 2>&1 || return 1
+        remember
+        overdue=$9
+    done
+    id=$own
 }
 
 # The run is identified by its start: a script that is late must not stop the next one.
@@ -179,6 +199,7 @@ if [ "$mode" != now ]; then
     # The network of a cluster. Another server may have the job by now.
     [ "$network" != "ftl-c-$project" ] || ! elsewhere "$project" || exit 0
 fi
+tried='' overdue=''
 take_lock || answer "failed $file cannot be locked"
 # Once more: a deploy may have removed the container in between.
 if ! start && ! start; then
@@ -186,6 +207,7 @@ if ! start && ! start; then
     answer "failed $failure"
 fi
 close_lock 5
+[ -z "$overdue" ] || notify "$project" job_failure "the job $job was stopped: it ran for longer than its timeout, $overdue s"
 if [ "$mode" != now ]; then
     stop_in_time
     exit

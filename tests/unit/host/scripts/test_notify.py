@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,8 +25,11 @@ case "$*" in
 *volume*inspect*ftl-state*) echo state ;;
 *create*ftl-state:/ftl*caddy*true*) rm "$HOME/pruned" ;;
 *inspect*.Image*pr0xy*) echo caddy ;;
-*ps*-aq*label=ftl.project=shop*label=ftl.job=nightly*) [ ! -e "$HOME/silent" ] && echo $(cat "$HOME/named" 2>/dev/null) ;;
+*ps*-aq*ftl.project=shop*ftl.job=nightly*) [ ! -e "$HOME/silent" ] && echo $(cat "$HOME/named" 2>/dev/null) ;;
 *cp*5t0re:/ftl/shop/notify*) tar -C "$HOME/state" -cf - notify ;;
+*ps*-q*label=ftl.job=nightly*) cat "$HOME/beside" 2>/dev/null ;;
+*stop*0ld*) [ ! -e "$HOME/refuses" ] && rm "$HOME/beside" ;;
+*--type*StartedAt*ftl.when*0ld*) cat "$HOME/since" ;;
 *--type*ftl.when*) cat "$HOME/when" ;;
 *cp*5t0re:/ftl/shop/nightly.runs*) [ ! -e "$HOME/state/nightly.runs" ] || tar -C "$HOME/state" -cf - nightly.runs ;;
 *cp*-*5t0re:/ftl/shop*) tar -C "$HOME/state" -xf - ;;
@@ -38,7 +43,11 @@ case "$*" in
     [ "$refusals" -le 0 ] || exit 1
     echo false >"$HOME/running"
     ;;
-*start*) [ ! -e "$HOME/refuses" ] || { echo 'invalid env PASSWORD=hunter2' >&2; exit 1; } ;;
+*start*)
+    # The engine completes it after our limit.
+    [ ! -e "$HOME/slow" ] || { rm "$HOME/slow"; echo 5ca1ab1e >"$HOME/beside"; exit 124; }
+    [ ! -e "$HOME/refuses" ] || { echo 'invalid env PASSWORD=hunter2' >&2; exit 1; }
+    ;;
 *node*inspect*ftl.jobless.shop*) cat "$HOME/jobless" 2>/dev/null || echo ;;
 *info*) echo "$HOME" ;;
 esac
@@ -271,3 +280,48 @@ def test_how_a_run_ended_is_stored_although_the_store_was_pruned(tmp_path: Path)
     (tmp_path / "pruned").touch()
     assert server.cron().returncode == 0
     assert server.runs == ["T1 T9 3 false"]
+
+
+def test_a_start_that_the_engine_completes_too_late_has_its_timeout(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    """It is this script's run, which nobody else stops."""
+    server = Server(tmp_path)
+    told(server, receiver, "job_failure")
+    server.job(exit_code="143 false", seconds=1, running="true")
+    (tmp_path / "slow").touch()
+    server.cron()
+    (post,) = receiver.posts
+    assert "was stopped by its timeout, after 1 s" in post.fields["text"]
+
+
+def running_since(server: Server, seconds: float, *, timeout: int) -> None:
+    """Have a run that began before, in a container of an earlier release, and whose script is gone."""
+    server.job(exit_code="0 false")
+    began = datetime.fromtimestamp(time.time() - seconds, UTC)
+    (server.home / "since").write_text(f"{began:%Y-%m-%dT%H:%M:%S.123456789Z} {ALWAYS} {timeout}\n")
+    (server.home / "beside").write_text("0ld\n")
+
+
+def test_a_run_that_nobody_limits_does_not_block_the_job(tmp_path: Path, receiver: Receiver) -> None:
+    """The script that had to stop it was killed: the next one stops it, tells of it, and starts its own."""
+    server = Server(tmp_path)
+    told(server, receiver, "job_failure")
+    running_since(server, 200, timeout=60)
+    assert server.cron("now").stdout == b"started 5ca1ab1e\n"
+    (post,) = receiver.posts
+    text = "shop: the job nightly was stopped: it ran for longer than its timeout, 60 s, on shop.example.com"
+    assert post.fields["text"] == text
+    assert server.runs == ["T1 T9 0 false"]
+
+
+@pytest.mark.parametrize(("seconds", "refuses"), [(70, False), (200, True)])
+def test_a_run_goes_on_that_its_script_may_still_stop_or_that_cannot_be_stopped(
+    tmp_path: Path, seconds: float, refuses: bool
+) -> None:
+    """No second one begins beside it."""
+    server = Server(tmp_path)
+    running_since(server, seconds, timeout=60)
+    if refuses:
+        (tmp_path / "refuses").touch()
+    assert server.cron("now").stdout == b"running\n"
