@@ -65,14 +65,16 @@ give() { # ID of what is live
 
 publish() { # ID of what is live
     digest=$(content "$1" | inside "$share" list "$project") && [ -n "$digest" ] || return 0
-    older=$(docker config ls -q --filter "label=ftl.project=$project" --filter label=ftl.role=certificates)
-    same=$(docker config ls -q --filter "label=ftl.project=$project" --filter label=ftl.role=certificates \
-        --filter "label=ftl.content=$digest")
-    [ -z "$same" ] || [ "$older" != "$same" ] || return 0
+    same=$(shared_configs --filter "label=ftl.content=$digest")
     if [ -z "$same" ]; then
         content "$1" | inside "$share" pack "$project" | docker config create --label "ftl.project=$project" \
-            --label ftl.role=certificates --label "ftl.content=$digest" "ftl-certificates-$(date +%s)-$$" - >/dev/null || return
+            --label ftl.role=certificates --label "ftl.content=$digest" "ftl-certificates-$(shared_name)" - >/dev/null
+        same=$(shared_configs --filter "label=ftl.content=$digest")
+        [ -n "$same" ] || return
     fi
+    keep_one
+    older=$(shared_configs)
+    [ "$older" != "$same" ] || return 0
     # A config that a service has cannot be removed.
     current=$(bringing --filter "label=ftl.content=$digest")
     for id in $(bringing); do
@@ -81,6 +83,31 @@ publish() { # ID of what is live
     for id in $older; do
         [ "$id" = "$same" ] || docker config rm "$id" >/dev/null
     done
+    [ "$(shared_configs)" = "$same" ] # others may have removed them meanwhile
+}
+
+shared_configs() { # FILTER...
+    docker config ls -q --filter "label=ftl.project=$project" --filter label=ftl.role=certificates "$@"
+}
+
+# The same for the same certificates, and names are unique in the Swarm: of the crontabs of two users who deploy, which make them in
+# the same second, one does.
+shared_name() {
+    printf '%s %s' "$project" "$digest" | sha256sum | cut -c 1-20
+}
+
+# An earlier FTL has made two with the same certificates so, of which nobody takes any. One that a service has cannot be removed.
+keep_one() {
+    kept=
+    for id in $same; do
+        if [ -z "$kept" ]; then
+            kept=$id
+        elif ! docker config rm "$id" >/dev/null 2>&1; then
+            docker config rm "$kept" >/dev/null
+            kept=$id
+        fi
+    done
+    same=$kept
 }
 
 # The services that bring certificates to workers.
@@ -101,13 +128,14 @@ hand_over() { # ID of what is live
         # Only a worker that has a proxy of the project.
         printf '%s\n' "$sites" | grep -qxF "$at/site.json" || continue
         [ -z "$(bringing --filter "label=ftl.content=$digest" --filter "label=ftl.node=$node")" ] || continue
-        docker service create --detach --quiet --no-resolve-image --name "ftl-certificates-$(date +%s)-$$-$node" \
+        docker service create --detach --quiet --no-resolve-image --name "ftl-certificates-$(shared_name)-$node" \
             --label "ftl.project=$project" --label ftl.role=certificates --label "ftl.content=$digest" --label "ftl.node=$node" \
             --mode replicated-job --constraint "node.id==$node" --restart-condition on-failure --restart-delay 10s \
             --restart-max-attempts 5 --log-driver none --no-healthcheck \
             --config "source=$name,target=/ftl-certificates,mode=0400" \
             --mount "type=volume,source=$proxy-data,target=/data,volume-label=ftl.role=proxy" \
-            --user 0 --entrypoint sh "$image" -c "$share" ftl hand "$project" "$digest" >/dev/null || return
+            --user 0 --entrypoint sh "$image" -c "$share" ftl hand "$project" "$digest" >/dev/null ||
+            [ -n "$(bringing --filter "label=ftl.content=$digest" --filter "label=ftl.node=$node")" ] || return
     done
 }
 

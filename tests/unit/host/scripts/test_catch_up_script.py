@@ -59,6 +59,38 @@ esac
 """Docker of a manager whose proxy has certificates that the Swarm has; workers are n1, with a proxy, and n2."""
 
 
+SWARM = """#!/bin/sh
+shift 2
+case "$*" in
+*"config ls"*role=live*) echo live ;;
+*"config ls"*ftl.content=*) ls "$HOME/../swarm" | grep "^new" ;;
+*"config ls"*) ls "$HOME/../swarm" | grep -v "^service" ;;
+*"config create"*)
+    while [ "$2" != - ]; do shift; done
+    sleep 0.5
+    mkdir "$HOME/../swarm/new-$1" 2>/dev/null || { echo "name conflicts" >&2; exit 1; }
+    ;;
+*"config rm used"*) exit 1 ;;
+*"config rm "*) rmdir "$HOME/../swarm/${3}" ;;
+*"config inspect"*content*) echo digest ;;
+*"config inspect"*Name*) echo ftl-certificates-1 ;;
+*"config inspect"*) printf '"%s"' "$(cat "$HOME/live")" ;;
+*"node ls"*) echo n1 ;;
+*"node inspect"*) echo b ;;
+*"service ls"*) ls "$HOME/../swarm" | grep "^service" ;;
+*"service create"*)
+    while [ "$1" != --name ]; do shift; done
+    sleep 0.5
+    mkdir "$HOME/../swarm/service-$2" 2>/dev/null || { echo "name conflicts" >&2; exit 1; }
+    ;;
+*inspect*Config.Image*) echo caddy:2 ;;
+*inspect*) echo "true proxy" ;;
+*exec*) cat >/dev/null; echo digest ;;
+esac
+"""
+"""Docker of a manager whose proxy has certificates; configs and services are folders beside the accounts'."""
+
+
 class Server:
     """A folder that stands for a server's account."""
 
@@ -155,6 +187,57 @@ def test_a_worker_with_a_proxy_is_brought_certificates_by_one_task(server: Serve
     ):
         assert option in created
     assert " ftl hand shop digest\n" in created
+
+
+class Issuer:
+    """A server with the accounts of two users who deploy, whose proxy gets the certificates."""
+
+    def __init__(self, folder: Path, *configs: str) -> None:
+        self.swarm = folder / "swarm"
+        self.swarm.mkdir()
+        for config in configs:
+            (self.swarm / config).mkdir()
+        self.homes = [folder / "ann", folder / "ben"]
+        packed = gzip.compress(tar_archive({"issuer": b"b\n", "b/site.json": b"{}"}, mode=0o600))
+        for home in self.homes:
+            home.mkdir()
+            put_programs(home / "bin", {"docker": SWARM})
+            (home / "live").write_text(base64.b64encode(packed).decode())
+
+    def give(self, *homes: Path) -> list[str]:
+        """Let accounts give certificates at once; the Swarm's configs and services then."""
+        script = crontab.catch_up_script(adoption())
+        argv = ["sh", "-c", script, "ftl-follow", "/socket", "shop", "ftl-proxy", "127.0.0.1:2019", "give"]
+        running = [
+            subprocess.Popen(argv, env={"HOME": str(home), "PATH": f"{home}/bin:{os.environ['PATH']}"})
+            for home in homes
+        ]
+        assert [one.wait(30) for one in running] == [0] * len(homes)
+        return sorted(path.name for path in self.swarm.iterdir())
+
+
+def test_two_users_crontabs_share_certificates_once(tmp_path: Path) -> None:
+    """Both begin in the same second, with a lock each: of two configs nobody would take any."""
+    issuer = Issuer(tmp_path, "old")
+    config, task = issuer.give(*issuer.homes)
+    assert config.startswith("new-ftl-certificates-")
+    assert task.startswith("service-ftl-certificates-")
+    assert len(task.removeprefix("service-").removesuffix("n1")) + 25 <= 63, "Swarm's limit of a name"
+
+
+@pytest.mark.parametrize("configs", [("new1", "new2"), ("new1", "new2", "old")])
+def test_of_two_with_the_same_certificates_one_stays(tmp_path: Path, configs: tuple[str, ...]) -> None:
+    """As an earlier FTL has left them: nothing was shared any more."""
+    issuer = Issuer(tmp_path, *configs)
+    assert [name for name in issuer.give(issuer.homes[0]) if not name.startswith("service")] == ["new1"]
+
+
+def test_the_one_that_a_service_has_stays(tmp_path: Path) -> None:
+    """The Swarm refuses to remove it."""
+    issuer = Issuer(tmp_path, "new1", "new2")
+    docker = issuer.homes[0] / "bin/docker"
+    docker.write_text(SWARM.replace('"config rm used"*', '"config rm new2"'))
+    assert issuer.give(issuer.homes[0])[0] == "new2"
 
 
 def test_a_deploy_learns_that_a_crontab_has_what_it_needs(server: Server) -> None:
