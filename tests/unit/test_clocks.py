@@ -243,6 +243,9 @@ def test_the_end_of_a_preview() -> None:
     preview = Preview(int(AHEAD.now + 7260), AHEAD.now - 3660, "op", "sh")
     row = preview_row(DeployedPreview("sh-op", preview, 1), AHEAD.now)
     assert row[:3] == ("op", "1 h", "2 h")
+    for since, ends in ((60, "is being removed"), (3600, "overdue")):
+        over = replace(preview, until=int(AHEAD.now) - since)
+        assert preview_row(DeployedPreview("sh-op", over, 1), AHEAD.now)[2] == ends
 
 
 @pytest.mark.parametrize("follows", [False, True])

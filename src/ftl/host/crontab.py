@@ -103,6 +103,15 @@ async def compare(machine: Machine, project: str, lines: Sequence[CronLine]) -> 
     return answers.get(done.text.strip(), "") if done.exit_code == 0 else ""
 
 
+async def checks_certificates(machine: Machine, project: str) -> bool:
+    """Whether the crontab starts the daily check of certificates (`write_notifications`).
+
+    One that cannot be read counts as doing so: it could not be written either.
+    """
+    done = await machine.run(_command("checks", project), timeout=SECONDS)
+    return done.exit_code != 0 or done.text.strip() != "lost"
+
+
 def _text_of(lines: Sequence[CronLine]) -> str:
     return "".join(f"{_fields(line)}|{line.container}\n" for line in lines)
 

@@ -35,6 +35,9 @@ EXPIRES = "72h"
 SHORTEST = 600.0
 """Seconds; the server looks every five minutes."""
 
+OVERDUE_SECONDS = 1800.0
+"""Time after its end in which the server should have removed a preview."""
+
 HEADER = ("NAME", "AGE", "ENDS IN", "URL", "BY")
 
 pull_request = click.option(
@@ -170,6 +173,10 @@ def list_previews(options: Options, project: str | None) -> None:
         put(f"{of} has no previews on {target.address.server.host}; {ftl('preview up NAME')} creates one")
         return
     put_table(HEADER, [preview_row(one, now) for one in found], optional=("BY",))
+    for one in found:
+        if _is_overdue(one, now):
+            name = one.preview.name
+            put(f"the server has not removed {name}, as it had to: {ftl(f'preview down {name}')} does")
 
 
 @command.command("down")
@@ -286,5 +293,10 @@ def preview_row(one: DeployedPreview, now: float) -> tuple[str, ...]:
 
     preview = one.preview
     left = preview.until - now
-    ends = age(left) if left > 0 else "is being removed"
+    ends = age(left) if left > 0 else "overdue" if _is_overdue(one, now) else "is being removed"
     return preview.name, age(now - preview.since), ends, preview.url or "-", preview.by
+
+
+def _is_overdue(one: DeployedPreview, now: float) -> bool:
+    """Whether the server should have removed a preview: its cron looks every five minutes, and may wait for a lock."""
+    return now - one.preview.until > OVERDUE_SECONDS

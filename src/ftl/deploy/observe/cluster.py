@@ -60,7 +60,7 @@ async def observe_fleet(fleet: Fleet, project: str, servers: Sequence[ClusterSer
             observe(first.engine, first.info, project, first.name, containers=listing),
             _crontab_differs(first, project, listing),
         )
-        seen = replace(seen, crontab_differs=differs)
+        seen = replace(seen, crontab_differs=differs, check_lost=await _check_lost(first, seen))
         return await _with_services(first, seen) if first.info.is_manager else seen
     _require_cluster(fleet)
     label_map = {labels.PROJECT: project, labels.ROLE: labels.ROLE_LIVE}
@@ -87,6 +87,9 @@ async def observe_fleet(fleet: Fleet, project: str, servers: Sequence[ClusterSer
         found = replace(
             found, policies={**found.policies, **{k: v for each in every for k, v in each.items()}}
         )
+    unchecked = await gather(
+        _check_lost(one, seen) for one, seen in zip(fleet, looks, strict=True) if one in jobs
+    )
     hosts = {node.id: node.labels.get(labels.node_host(project), "") for node in nodes}
     known = {session.info.node for session in fleet}
     role = labels.node_role(project, labels.ANY_ROLE)
@@ -106,6 +109,7 @@ async def observe_fleet(fleet: Fleet, project: str, servers: Sequence[ClusterSer
         },
         live_published=len(live) == 1,
         crontab_differs=any(outdated),
+        check_lost=any(unchecked),
         joining=tuple(session.name for session in fleet if session.info.node not in admitted),
         unseen=tuple(host for node, host in hosts.items() if host and node not in known),
         jobless=frozenset(hosts[node.id] for node in nodes if labels.node_jobless(project) in node.labels),
@@ -119,6 +123,12 @@ async def _crontab_differs(session: Session, project: str, listing: Awaitable[Se
     with suppress(InvalidSchedule):  # of a newer FTL
         return bool(lines) and bool(await crontab.compare(session.machine, project, lines))
     return False
+
+
+async def _check_lost(session: Session, seen: Observed) -> bool:
+    """Whether a server that checks certificates does so no more."""
+    has_hosts = b"\nhost " in seen.notify
+    return has_hosts and not await crontab.checks_certificates(session.machine, seen.project)
 
 
 def _is_job(container: Container, project: str) -> bool:

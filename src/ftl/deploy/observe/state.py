@@ -102,6 +102,7 @@ class Observed:
         jobless: Servers that have lost their jobs to another one while they did not answer.
         left_configs: Whether the Swarm has configs of the project from when it had several servers.
         crontab_differs: Whether the crontab, or the script that it starts, is not as the live jobs want it.
+        check_lost: Whether the crontab does not start the daily check of the certificates that `notify` names.
         damaged: Files of the release records whose newest content is lost, as by a power cut.
         live_published: Whether the live state is in a single Swarm config, for servers that come back.
     """
@@ -131,6 +132,7 @@ class Observed:
     unlisted: Mapping[str, bool] = field(default_factory=dict)
     jobless: frozenset[str] = frozenset()
     crontab_differs: bool = False
+    check_lost: bool = False
     live_published: bool = True
     left_configs: bool = False
     hold_time: float = 0.0

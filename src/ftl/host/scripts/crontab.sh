@@ -6,6 +6,7 @@
 # certificate is to be checked; exits 3 if the server cannot send messages. Its line has a mark of its own.
 # "compare": as "write", with the digest of job.sh for its text; prints "lost" where no job may be started, "outdated" where
 # job.sh is that of another FTL, and else nothing.
+# "checks": prints "lost" where no daily check of certificates is started.
 # "write", "expire", "follow": $3 is the engine's socket (or empty), $4 the text of job.sh, expire.sh or follow.sh; "follow" exits 3
 # without cron, and keeps $5, by which await_catch_up.sh tells what it was given; stdin has lines:
 # fields where the server's clock is UTC|fields elsewhere|arguments of the script after the socket.
@@ -88,6 +89,13 @@ if [ "$action" = compare ]; then
     elif [ "$(sha256sum <"$HOME/.ftl/$script")" != "$2  -" ]; then
         echo outdated
     fi
+    exit 0
+fi
+
+if [ "$action" = checks ]; then
+    command -v crontab >/dev/null || exit 0
+    current
+    printf '%s\n' "$listed" | grep -q "# ftl-certificates $project\$" && [ -s "$HOME/.ftl/certificates.sh" ] || echo lost
     exit 0
 fi
 

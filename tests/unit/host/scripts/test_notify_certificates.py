@@ -16,6 +16,7 @@ from ftl.errors import ServerError
 from ftl.host import crontab
 from ftl.host.crontab import CronLine
 from tests.support.fake_machine import CommandOutput, FakeMachine
+from tests.unit.host.scripts.programs import put_programs
 from tests.unit.host.scripts.test_notify import Server
 
 if TYPE_CHECKING:
@@ -176,6 +177,41 @@ def test_the_daily_check_has_a_line_of_its_own(tmp_path: Path) -> None:
     assert (tmp_path / ".ftl/job.sh").read_text() == crontab._job_script()
     assert install(server, certificates=False).returncode == 0
     assert (tmp_path / "crontab").read_text() == f"{job}\n"
+
+
+def checked(server: Server) -> bool:
+    """Whether the crontab starts the check of the project `shop`."""
+    machine = FakeMachine()
+    asyncio.run(crontab.checks_certificates(machine, "shop"))
+    done = subprocess.run(
+        machine.commands[0],
+        env=server.env,
+        capture_output=True,
+        check=False,
+        timeout=60,
+        executable=server.bin / "sh",
+    )
+    machine.answer("checks", answer=CommandOutput(done.returncode, done.stdout))
+    return asyncio.run(crontab.checks_certificates(machine, "shop"))
+
+
+def test_a_check_whose_line_or_script_was_lost_is_missed(tmp_path: Path) -> None:
+    """Others' lines count for nothing; a crontab that cannot be read could not be written either."""
+    server = Server(tmp_path)
+    (tmp_path / "cron-runs").touch()
+    assert not checked(server)
+    install(server, certificates=True)
+    assert checked(server)
+    lines = (tmp_path / "crontab").read_text()
+    (tmp_path / "crontab").write_text(
+        lines.replace("s shop\n", "s shop-2\n") + lines.replace("s shop\n", "s my-shop\n")
+    )
+    assert not checked(server)
+    (tmp_path / "crontab").write_text(lines)
+    (tmp_path / ".ftl/certificates.sh").write_text("")
+    assert not checked(server)
+    put_programs(server.bin, {"crontab": "#!/bin/sh\necho 'you are not allowed'\nexit 1\n"})
+    assert checked(server)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ def notifications_track(diff: Diff) -> Track:
     """Write where the server sends messages, if that changed or with a new release.
 
     With each, since another user may have deployed the last one, whose crontab has the line; and where a crontab that
-    had jobs was lost. Only ftl.yaml has the
+    had jobs, or the line, was lost. Only ftl.yaml has the
     webhooks: a rollback leaves them as they are. Of several servers, the first one sends: it has the jobs. One that was
     the first before ends; while the first is down, it goes on.
     """
@@ -43,7 +43,7 @@ def ended_notifications(observed: Observed) -> Track:
 def _steps(diff: Diff, first: str) -> Iterator[SetNotifications]:
     for server in diff.observed.servers:
         lines = server_lines(diff) if server.name == first else b""
-        again = diff.makes_release or diff.observed.crontab_differs
+        again = diff.makes_release or diff.observed.crontab_differs or diff.observed.check_lost
         if lines != server.notify or (lines and again):
             certificates = b"\nhost " in lines
             yield SetNotifications(

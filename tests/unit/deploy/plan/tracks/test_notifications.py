@@ -104,6 +104,8 @@ def test_a_lost_crontab_gets_the_line_of_the_certificates_again() -> None:
     asked = notifying(Notification(url=HOOK))
     there = live(asked, LINES)
     assert told(plan(asked, there)) == []
+    (step,) = told(plan(asked, replace(there, check_lost=True)))
+    assert (step.lines, step.certificates) == (LINES, True)
     (step,) = told(plan(asked, replace(there, crontab_differs=True)))
     assert (step.lines, step.certificates) == (LINES, True)
     silent = project()
