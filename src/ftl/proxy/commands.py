@@ -17,6 +17,16 @@ if TYPE_CHECKING:
 _LINES = 5000
 """Lines of the access log that are read at most: a busybox awk takes half a second for them on a slow machine."""
 
+_LOCK = "scripts/proxy_lock.sh"
+
+_SCRIPTS = {
+    "adopt": ("scripts/adopt.sh",),
+    "reload": (_LOCK, "scripts/reload.sh"),
+    "share": (_LOCK, "scripts/share.sh"),
+    "switch": ("scripts/switch.sh",),
+}
+"""Scripts by name, of which a server of a cluster has a copy."""
+
 STALE = 75
 """Exit status of `reload` if the configuration was changed meanwhile (EX_TEMPFAIL)."""
 
@@ -31,7 +41,7 @@ def reload(folder: str, base: str, project: str, *, running: bool = True) -> lis
         project: The site's project.
         running: Whether there is a Caddy to load it; else it is only stored.
     """
-    script, admin = program(__package__, "scripts/reload.sh"), ADMIN if running else ""
+    script, admin = program(__package__, *_SCRIPTS["reload"]), ADMIN if running else ""
     return shell(script, "ftl", folder, base, project, admin)
 
 
@@ -41,7 +51,7 @@ def switch(live: Mapping[str, str]) -> list[str]:
     All are written before the first is moved.
     """
     pairs = [f"{name}={alias}" for name, alias in live.items()]
-    return shell(program(__package__, "scripts/switch.sh"), "ftl", *pairs)
+    return shell(program(__package__, *_SCRIPTS["switch"]), "ftl", *pairs)
 
 
 def issued(files: Mapping[str, str]) -> list[str]:
@@ -70,7 +80,4 @@ def upstreams() -> list[str]:
 
 def adoption() -> dict[str, str]:
     """Scripts by which a server of a cluster keeps its proxy up to date, by their names there."""
-    return {
-        name: program(__package__, f"scripts/{name}.sh").rstrip("\n")
-        for name in ("adopt", "reload", "share", "switch")
-    }
+    return {name: program(__package__, *paths).rstrip("\n") for name, paths in _SCRIPTS.items()}

@@ -7,7 +7,6 @@ import os
 import subprocess
 from typing import TYPE_CHECKING
 
-from ftl.common.programs import program
 from ftl.proxy import commands
 from tests.unit.proxy.test_share_script import MV, PROGRAM, SYNC
 
@@ -46,7 +45,7 @@ class Proxy:
     def reload(self) -> int:
         """Load the change."""
         digest = hashlib.sha256(OLD.encode()).hexdigest()
-        script = self.here(program("ftl.proxy", "scripts/reload.sh"))
+        script = self.here(commands.reload("1", digest, "shop")[2])
         environment = {"PATH": f"{self.root}/bin:{os.environ['PATH']}", "LOG": str(self.log)}
         argv = ["sh", "-c", script, "ftl", "1", digest, "shop", "admin"]
         return subprocess.run(argv, env=environment, check=False).returncode
@@ -97,3 +96,13 @@ def test_a_configuration_that_came_meanwhile_is_not_overwritten(tmp_path: Path) 
         "caddy reload --address admin --config next/1/caddy.json",
         "caddy reload --address admin --config caddy.json",
     ]
+
+
+def test_only_one_change_loads_its_configuration_at_a_time(tmp_path: Path) -> None:
+    """The lock is there while Caddy loads, and gone afterwards."""
+    proxy = Proxy(tmp_path)
+    lock = tmp_path / "dev/shm/ftl-proxy"
+    (tmp_path / "bin/caddy").write_text(f'#!/bin/sh\n[ ! -d {lock} ] || echo locked >>"$LOG"\n')
+    assert proxy.reload() == 0
+    assert proxy.calls()[0] == "locked"
+    assert not lock.exists()

@@ -6,10 +6,11 @@ import io
 import os
 import subprocess
 import tarfile
-from importlib import resources
 from typing import TYPE_CHECKING
 
 import pytest
+
+from ftl.proxy import commands
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,7 +57,7 @@ class Proxy:
         for folder in ("data/ftl", "config/ftl", "dev/shm"):
             (root / folder).mkdir(parents=True)
         (root / "config/ftl/caddy.json").write_text('["unix//dev/shm/shop-0123456789ab.sock"]')
-        text = resources.files("ftl.proxy").joinpath("scripts/share.sh").read_text()
+        text = commands.adoption()["share"]
         for folder in ("/data", "/config", "/dev/shm"):
             text = text.replace(f"{folder}/", f"{root}{folder}/")
         # The listeners are named in the configuration, not used by the script.
@@ -141,6 +142,15 @@ def test_nothing_is_unpacked_where_caddy_would_load_it(proxy: Proxy) -> None:
     assert config.startswith(f"{proxy.root}/data/.ftl-taken-shop/")
     assert proxy.take(fails=True) == 1
     assert proxy.left() == TAKEN
+
+
+def test_no_change_of_the_configuration_is_loaded_meanwhile(proxy: Proxy) -> None:
+    """The proxy's lock is there while Caddy reads the certificates, and gone afterwards."""
+    lock = proxy.root / "dev/shm/ftl-proxy"
+    (proxy.root / "bin/caddy").write_text(f'#!/bin/sh\n[ ! -d {lock} ] || echo "locked $1" >>"$LOG"\n')
+    assert proxy.take() == 0
+    assert "locked reload" in proxy.log.read_text().splitlines()
+    assert not lock.exists()
 
 
 def test_what_a_task_of_the_swarm_has_brought_is_taken_once(proxy: Proxy) -> None:

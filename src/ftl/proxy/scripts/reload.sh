@@ -1,17 +1,10 @@
-# Loads an uploaded configuration, and keeps it if Caddy accepts it. Runs inside the proxy.
+# Loads an uploaded configuration, and keeps it if Caddy accepts it. Follows proxy_lock.sh. Runs inside the proxy.
 #
 # Arguments: the uploaded folder's name in next/, the digest of the configuration that the change was made from, the
 # project, the admin API's address (empty: the proxy is stopped). The folder is removed in any case; without a site.json in it the project's site is
 # removed. Each site has a copy, for a file that something else damages. Exit status 75 (EX_TEMPFAIL): the configuration is no longer the one with that digest, nothing happened.
 cd /config/ftl || exit 1
-lock=/dev/shm/ftl-proxy tries=0
-# The image's busybox may lack flock.
-until mkdir "$lock" 2>/dev/null; do
-    tries=$((tries + 1))
-    # 30 s: the process that took the lock was killed.
-    [ "$tries" -lt 150 ] || break
-    sleep 0.2
-done
+take_lock
 trap 'rm -rf "$lock" "next/$1" "copies/.$3"' EXIT
 is_base() { [ "$(sha256sum <caddy.json)" = "$1  -" ]; }
 is_base "$2" || exit 75

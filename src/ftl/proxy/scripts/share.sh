@@ -1,4 +1,5 @@
-# Shares the certificates of a project between the proxies of a cluster. Runs inside the proxy; "hand" in a container of the Swarm.
+# Shares the certificates of a project between the proxies of a cluster. Follows proxy_lock.sh. Runs inside the proxy; "hand" in
+# a container of the Swarm.
 #
 # "list PROJECT": stdin has the archive of live_state.py; prints the digest of the certificates that exist of those it names.
 # "pack PROJECT": likewise; prints them as a compressed tar archive.
@@ -59,12 +60,7 @@ digest=$3 admin=$4
 mkdir -p "$shared" || exit 2
 # On the same volume, so that files are renamed; not in /data/ftl: Caddy loads each certificate below it.
 place=/data/.ftl-taken-$project
-lock=/dev/shm/ftl-proxy tries=0
-until mkdir "$lock" 2>/dev/null; do
-    tries=$((tries + 1))
-    [ "$tries" -lt 150 ] || break
-    sleep 0.2
-done
+take_lock
 trap 'rm -rf "$lock" "$place"' EXIT
 rm -rf "$place" "/data/ftl/.taken-$project"
 mkdir -p "$place/new" "$place/pem" || exit 2
