@@ -16,7 +16,7 @@ from .test_others import taken, verdicts
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ..conftest import Begin
+    from tests.unit.onboarding.conftest import Begin
 
 HARD = ["$HOME", "${HOME}", "$$", "a${b}c", "$2y$10$abcDEF", "$${X:-1}", "100$", "${", "$$$${A}"]
 

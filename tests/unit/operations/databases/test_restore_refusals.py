@@ -22,7 +22,8 @@ from ftl.releases.record import ReleaseRecord
 from ftl.releases.store import ensure_store, write_record
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_machine import CommandOutput
-from tests.unit.operations.databases.test_restore import PROJECT, RDB, Container, DatabaseServer
+from tests.unit.operations.databases.test_restore import PROJECT, RDB, DatabaseServer
+from tests.unit.operations.databases.test_restore_script import Container
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

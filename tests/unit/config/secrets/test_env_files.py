@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.unit.config.test_secrets import project
+from tests.unit.config.secrets.project_text import project
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .conftest import Load, Refuse
+    from tests.unit.config.conftest import Load, Refuse
 
 
 def test_a_secret_may_be_used_in_an_env_file_alone(folder: Path, loaded: Load) -> None:

@@ -1,4 +1,4 @@
-"""Secrets in the words of commands: a note has the place, and what to write instead."""
+"""Secrets in arguments: of commands, with a note what to write instead, and of builds."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.config.secret_arguments import secret_argument_notes
+from tests.unit.config.secrets.project_text import project
 
 if TYPE_CHECKING:
-    from .conftest import Load
+    from pathlib import Path
+
+    from tests.unit.config.conftest import Load, Refuse
 
 HEAD = "project: {name: shop}\nserver: local\nsecrets:\n  KEY: {env: TOKEN}\n  DB: {env: TOKEN}\n"
 ITSELF = "have the program itself read it"
@@ -116,3 +119,26 @@ def test_a_secret_that_is_the_whole_word_is_noted_where_it_is_used(loaded: Load)
 def test_other_commands_have_none(loaded: Load, lines: str) -> None:
     """A shell's own variable, one that is no secret, and a text for this machine's shell, which is no argument."""
     assert secret_argument_notes(loaded(HEAD + SERVICE + lines, TOKEN="hunter2", HOST_NAME="h")) == ()
+
+
+@pytest.mark.parametrize("name", ["DOCKER_HOST", "LD_PRELOAD"])
+@pytest.mark.parametrize("value", ["${A}", "x ${A}", "${OF_A}"])
+def test_a_secret_is_in_no_build_argument_that_the_builder_gets_by_its_command_line(
+    refused: Refuse, folder: Path, name: str, value: str
+) -> None:
+    """A variable of that name would change how the docker CLI works."""
+    (folder / ".env").write_text("OF_A=x${A}\n")
+    build = f"    build: {{context: ., args: {{{name}: '{value}'}}}}\n"
+    (problem,) = refused(project("  A: {env: TOKEN}\n", build), TOKEN="hunter2")
+    assert (problem.file, problem.line) == ("ftl.yaml", 8)
+    assert f"args: {name} has the secret A in it" in problem.message
+    assert "rename the argument" in (problem.hint or "")
+
+
+@pytest.mark.parametrize(("name", "value"), [("DOCKER_HOST", "plain"), ("DOCKER_PASSWORD", "${A}")])
+def test_other_build_arguments_may_have_any_value(loaded: Load, name: str, value: str) -> None:
+    """One without a secret is no secret in a process list, and others go by a variable."""
+    build = f"    build: {{context: ., args: {{{name}: '{value}'}}}}\n"
+    made = loaded(project("  A: {env: TOKEN}\n", build), TOKEN="hunter2")
+    assert made.services[0].build is not None
+    assert made.services[0].build.args == {name: value.replace("${A}", "hunter2")}

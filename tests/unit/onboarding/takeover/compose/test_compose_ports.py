@@ -1,0 +1,121 @@
+"""Ports of Compose: a row for each, their protocol, and the routes that they need."""
+
+# ruff: noqa: E501 -- Compose files, one a line
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ftl.onboarding.takeover.report import Verdict
+from tests.unit.onboarding.takeover.compose.taking_over import service, taken, verdicts
+from tests.unit.onboarding.takeover.compose.test_compose_projects import words
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_each_port_has_a_row(tmp_path: Path) -> None:
+    """They shared one, in which the last verdict stood for all."""
+    text = 'services: {web: {image: x, ports: ["127.0.0.1:80:80", "53:53/udp", "6060", "9000-9001:9000-9001", "$X"]}, a: {image: y, ports: []}}'
+    _, report = taken(tmp_path, text)
+    rows = {
+        row.key.removeprefix("services.web."): row.verdict for row in report.rows if "web.ports" in row.key
+    }
+    assert rows == {
+        "ports[0]": Verdict.NEEDS_YOU,
+        "ports[1]": Verdict.CHANGED,
+        "ports[2]": Verdict.LEFT_OUT,
+        "ports[3]: 9000": Verdict.CHANGED,
+        "ports[3]: 9001": Verdict.CHANGED,
+        "ports[4]": Verdict.NEEDS_YOU,
+    }
+    assert verdicts(report)["services.a.ports"] is Verdict.LEFT_OUT
+
+
+def test_a_port_for_a_proxy_in_front_needs_routes(tmp_path: Path) -> None:
+    """Nginx on the server made it public: nobody reached the app, and nothing was said."""
+    text = 'services: {web: {image: x, ports: ["127.0.0.1:3000:3000"]}}'
+    project, report = taken(tmp_path, text)
+    assert (service(project).port, service(project).routes) == (3000, ())
+    assert verdicts(report)["services.web.ports[0]"] is Verdict.NEEDS_YOU
+    assert "routes: [{path: /}]" in words(report, "services.web.ports[0]")
+    public = text.replace("services: {", 'services: {site: {image: y, ports: ["80:80"]}, ')
+    assert verdicts(taken(tmp_path / "b", public)[1])["services.web.ports[0]"] is Verdict.LEFT_OUT
+
+
+@pytest.mark.parametrize(
+    ("service_keys", "dockerfile", "port", "protocol"),
+    [
+        ("build: ., expose: [9000]", "FROM php:8.3-fpm-alpine\nCMD [php-fpm, -F]\n", 9000, "tcp"),
+        ("build: .", "FROM php:8.3-fpm\nEXPOSE 9000\n", 9000, "tcp"),
+        ("build: ., expose: [9000]", "FROM scratch\n", 9000, "http"),
+        ("build: .", "FROM scratch\nEXPOSE 9000\n", 9000, "http"),
+        ("image: 'php:8-fpm', expose: ['9000/tcp']", "", 9000, "tcp"),
+        ("image: x, expose: [1883]", "", 1883, "tcp"),
+        ("image: x, expose: [25]", "", 25, "tcp"),
+        ("image: x, expose: [5672, 15672]", "", 15672, "http"),
+        ("image: x, expose: [53/udp, 8080]", "", 8080, "http"),
+        ("build: .", "FROM scratch\nEXPOSE 5672 15672\n", 15672, "http"),
+        ("build: .", "FROM scratch\nEXPOSE 8080\nEXPOSE 5432\n", 8080, "http"),
+        ("image: x, expose: [50051]", "", 50051, "h2c"),
+        ("build: .", "FROM scratch\nEXPOSE 50051\n", 50051, "h2c"),
+        ("image: x, ports: ['50051:50051', '3001:3001']", "", 3001, "http"),
+        (
+            "image: x, expose: [9090, 50051], labels: {traefik.http.services.a.loadbalancer.server.port: '50051'}",
+            "",
+            50051,
+            "h2c",
+        ),
+        ("image: x, expose: [5672], environment: {VIRTUAL_HOST: a.io}", "", 5672, "http"),
+    ],
+)
+def test_a_port_has_its_protocol(
+    tmp_path: Path, service_keys: str, dockerfile: str, port: int, protocol: str
+) -> None:
+    """Everything was HTTP: a check of PHP-FPM never passed, and its name led to the proxy."""
+    check = "healthcheck: {test: curl -f http://localhost/up}"
+    text = f"services: {{one: {{{service_keys}, {check}}}, other: {{image: x}}}}"
+    project, report = taken(tmp_path, text, more={"Dockerfile": dockerfile})
+    one = service(project, "one")
+    assert (one.port, one.protocol) == (port, protocol)
+    assert (one.health_check is None) == (protocol != "http")
+    assert (verdicts(report).get("services.one.port") is Verdict.CHANGED) == (protocol != "http")
+
+
+def test_a_proxy_whose_rules_are_in_its_own_files(tmp_path: Path) -> None:
+    """A tool at a port of its own did not become the site: nothing here says which service was public."""
+    text = """
+services:
+  web: {build: ., command: /start}
+  flower: {image: "mher/flower:2", ports: ["5555:5555"]}
+  proxy: {build: ./proxy, ports: ["0.0.0.0:80:80", "0.0.0.0:443:443"]}
+"""
+    more = {"proxy/Dockerfile": "FROM traefik:v3\nCOPY traefik.yml /etc/traefik/\n"}
+    project, report = taken(tmp_path, text, more=more)
+    assert not any(one.routes for one in project.services)
+    assert (
+        verdicts(report)["services.proxy"]
+        is verdicts(report)["services.flower.ports[0]"]
+        is Verdict.NEEDS_YOU
+    )
+    assert "write `routes` of the services it served" in words(report, "services.proxy")
+
+
+def test_a_port_of_another_protocol_gets_no_route(tmp_path: Path) -> None:
+    """A game's server speaks no HTTP: its port is published."""
+    project, _ = taken(tmp_path, 'services: {mc: {image: "itzg/minecraft-server", ports: ["25565:25565"]}}')
+    assert (service(project, "mc").routes, service(project, "mc").forwards) == ((), ("25565:25565",))
+
+
+def test_two_ports_for_a_proxy_in_front(tmp_path: Path) -> None:
+    """Both rows say that the two cannot have the same route."""
+    ports = 'ports: ["127.0.0.1:{0}:{0}"]'
+    services = ", ".join(
+        f"{name}: {{image: x, {ports.format(port)}}}" for name, port in (("a", 3000), ("b", 4000))
+    )
+    _, report = taken(tmp_path, f"services: {{{services}}}")
+    assert all(
+        "two services cannot have the same" in words(report, f"services.{name}.ports[0]") for name in "ab"
+    )
