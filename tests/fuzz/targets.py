@@ -34,7 +34,7 @@ from ftl.image.transfer.archive.tar import TarReader
 from ftl.image.transfer.delta.layer_index import parse_layer_index
 from ftl.image.transfer.delta.members import MemberScanner
 from ftl.image.transfer.remote.capabilities import parse_probe
-from ftl.locks.lock import _Answer
+from ftl.locks.script_lines import LockAnswer
 from ftl.proxy.site import Site
 from ftl.proxy.tls.issuance import parse_log
 from ftl.proxy.tls.x509 import read_pem
@@ -194,7 +194,7 @@ def server_facts(data: bytes) -> None:
     doctor_facts.read(text, asked_at=0.0, answered=1.0)
     for line in text.splitlines():
         facts.read(line)
-        _Answer.parse(line.encode())
+        LockAnswer.parse(line.encode())
         public_keys.parse(line)
     list(parse_listeners(text))
     framing.strip_noise(data, "boundary")

@@ -21,7 +21,7 @@ from ftl.deploy.result import result
 from ftl.deploy.watching import follow
 from ftl.errors import UsageError
 from ftl.image.platforms import remember_platform
-from ftl.releases.store import DAMAGED_HOLD
+from ftl.releases.hold import DAMAGED_HOLD
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from ftl.events import Emit
     from ftl.host.fleet import Fleet
     from ftl.host.session import Session
-    from ftl.releases.store import Hold
+    from ftl.releases.hold import Hold
     from ftl.releases.watch import WatchOutcome
     from ftl.ssh.machine import Machine
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ftl.events import Emit
     from ftl.host.fleet import Fleet
     from ftl.host.session import Session
-    from ftl.locks.lock import Holder
+    from ftl.locks.script_lines import Holder
     from ftl.releases.audit import AuditOutcome
 
 RECORD_SECONDS = 15.0

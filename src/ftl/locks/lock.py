@@ -23,12 +23,14 @@ from ftl.common.programs import program
 from ftl.dataclass import dataclass
 from ftl.errors import FtlError, LockTaken, ServerError
 from ftl.events import Note
+from ftl.locks.script_lines import LockAnswer, ScriptLock, shown
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
     from collections.abc import AsyncIterator
 
     from ftl.events import Emit
+    from ftl.locks.script_lines import Holder
     from ftl.ssh.machine import Machine
 
 HEARTBEAT = 5.0
@@ -41,47 +43,6 @@ ANSWER = 30.0
 
 RELEASE = 5.0
 """Seconds that the server's command has to end after its input was closed."""
-
-SHOWN = 160
-"""Characters of a holder's name, or of the server's reason, that are shown."""
-
-
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """Holder of a lock.
-
-    Attributes:
-        goes_on: It is a script of the server, whose FTL is gone.
-    """
-
-    name: str
-    goes_on: bool = False
-
-    @property
-    def state(self) -> str:
-        """Words that say so, after the name of the project."""
-        return f"is still being changed by {self.name}" if self.goes_on else f"has been locked by {self.name}"
-
-
-@dataclass(frozen=True, slots=True)
-class ScriptLock:
-    """First lines of the input of a script of the server that keeps a lock.
-
-    Attributes:
-        key: That of the deploy lock, which we have; empty: the script keeps none.
-        holder: Its name for others who want the lock.
-    """
-
-    key: str = ""
-    holder: str = ""
-
-    @property
-    def lines(self) -> bytes:
-        """The first lines of its input: every local user can read the arguments of a process."""
-        return f"{self.key}\n{_shown(self.holder)}\n".encode()
-
-
-NO_LOCK = ScriptLock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +91,7 @@ class ServerLock(ABC):
             ServerError: The server does not answer, or cannot lock.
         """
         done = await self.machine.run(self._command("look"), stdin=self._request(""), timeout=ANSWER)
-        answer = _Answer.parse(done.stdout)
+        answer = LockAnswer.parse(done.stdout)
         if answer.word == "free":
             return None
         if answer.holder is None:
@@ -180,7 +141,7 @@ class ServerLock(ABC):
                 noted = other.goes_on
             await asyncio.sleep(min(RETRY, max(0.0, deadline - loop.time())))
 
-    async def _attempt(self, holder: str) -> tuple[Process, _Answer]:
+    async def _attempt(self, holder: str) -> tuple[Process, LockAnswer]:
         """Start the server's command and read its answer."""
         process = await self.machine.start(self._command("take"))
         assert process.stdin is not None
@@ -190,7 +151,7 @@ class ServerLock(ABC):
                 with suppress(ConnectionError):  # it ended already, and its answer is empty
                     process.stdin.write(self._request(holder))
                     await process.stdin.drain()
-                return process, _Answer.parse(await process.stdout.readline())
+                return process, LockAnswer.parse(await process.stdout.readline())
         except TimeoutError:
             await _release(process)
             raise ServerError(
@@ -201,7 +162,7 @@ class ServerLock(ABC):
             await _release(process)
             raise
 
-    def _failure(self, answer: _Answer) -> ServerError:
+    def _failure(self, answer: LockAnswer) -> ServerError:
         message = f"cannot take {self.title} on {self.machine.name}"
         if answer.word != "foreign":
             return ServerError(message, cause=answer.text or "the command ended without an answer")
@@ -225,7 +186,7 @@ class ServerLock(ABC):
 
     def _request(self, holder: str) -> bytes:
         """The script's input: by stdin, since every local user can read the arguments of a process."""
-        return f"{self.key}\n{self.old_project}\n{_shown(holder)}\n".encode()
+        return f"{self.key}\n{self.old_project}\n{shown(holder)}\n".encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,35 +248,6 @@ class ProxyLock(ServerLock):
     def hint(self) -> str:
         """A next step: there has been a wait already."""
         return "try again later"
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """The lock script's answer.
-
-    "mine", "free", "held HOLDER", "goes-on HOLDER", "foreign FILE DESCRIPTION" or "failed REASON".
-    """
-
-    word: str
-    text: str
-
-    @classmethod
-    def parse(cls, line: bytes) -> _Answer:
-        word, _, text = line.decode("utf-8", "replace").strip().partition(" ")
-        return cls(word, _shown(text))
-
-    @property
-    def holder(self) -> Holder | None:
-        """The holder, where it names one."""
-        if self.word not in ("held", "goes-on"):
-            return None
-        return Holder(self.text or "someone", goes_on=self.word == "goes-on")
-
-
-def _shown(text: str) -> str:
-    """One bounded line without control characters: a server's users write it, and others' terminals show it."""
-    words = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return words if len(words) <= SHOWN else f"{words[: SHOWN - 3]}..."
 
 
 @cache

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ftl.aio import cancel, gather, gather_all, loop_time
 from ftl.errors import FtlError, LockTaken, ServerError
 from ftl.events import Note
-from ftl.locks.lock import Holder
+from ftl.locks.script_lines import Holder
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence

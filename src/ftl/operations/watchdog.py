@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 from ftl.aio import cancel
 from ftl.common.programs import program
 from ftl.errors import FtlError, ServerError
-from ftl.locks.lock import NO_LOCK
+from ftl.locks.script_lines import NO_LOCK
 from ftl.proxy.docker_script import docker_script
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
     from collections.abc import AsyncIterator
 
-    from ftl.locks.lock import ScriptLock
+    from ftl.locks.script_lines import ScriptLock
     from ftl.ssh.machine import Machine
 
 READY_SECONDS = 30.0

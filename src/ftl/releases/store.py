@@ -10,13 +10,11 @@ them takes the same time for ever.
 from __future__ import annotations
 
 import asyncio
-import json
 from contextlib import suppress
-from dataclasses import asdict, field, replace
+from dataclasses import field, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from ftl.common.json_fields import as_float, as_object, as_str, parse_json
 from ftl.common.redact import redact
 from ftl.dataclass import dataclass
 from ftl.engine import labels
@@ -25,9 +23,10 @@ from ftl.engine.helper import helper_container
 from ftl.engine.specs import ContainerSpec
 from ftl.engine.values import Mount
 from ftl.errors import EngineError, FtlError
-from ftl.releases import audit, file_copies, preview
+from ftl.releases import audit, file_copies, hold, preview
 from ftl.releases.audit import with_audit
 from ftl.releases.file_copies import CONTAINER, ROOT, names_of
+from ftl.releases.hold import hold_time, parse_hold
 from ftl.releases.preview import Preview, parse_preview
 from ftl.releases.record import ReleaseRecord, is_unreadable, release_number
 from ftl.releases.watch import SUFFIX as WATCH
@@ -40,12 +39,12 @@ if TYPE_CHECKING:
     from ftl.engine.values import Volume
     from ftl.releases.audit import AuditEntry
     from ftl.releases.file_copies import StoredFiles
+    from ftl.releases.hold import Hold
     from ftl.releases.watch import ReleaseWatch
 
 VOLUME = "ftl-state"
 TAKEN_HINT = f"move its data to a volume of another name, and remove it: `docker volume rm {VOLUME}`"
 
-_HOLD = "hold.json"
 _NOTIFY = "notify"
 _SUMMARY = "history.jsonl"
 _RUNS = ".runs"
@@ -59,25 +58,6 @@ _REMOVE = 'sync "$1" && shift && rm -f "$@"'
 
 ENDED = b'{"ended": true}\n'
 """Content of a file whose state is over: the engine's archive calls cannot remove one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """A stop for deploys of a project, until `ftl deploy --end-hold`.
-
-    Attributes:
-        reason: As `ftl rollback --hold -m REASON` got it.
-        by: Who set it.
-        time: Unix time in seconds.
-    """
-
-    reason: str
-    by: str
-    time: float
-
-
-DAMAGED_HOLD = Hold("the file that says so is damaged, as by a power cut", "", 0.0)
-"""In place of a hold that cannot be read, or the end of one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +110,7 @@ def parse_history(project: str, stored: StoredFiles) -> History:
     )
     return History(
         with_watches(_with_summaries(tuple(records), files.get(f"{place}{_SUMMARY}", b"")), watches),
-        _parse_hold(stored, f"{place}{_HOLD}"),
+        parse_hold(stored, f"{place}{hold.FILE}"),
         with_watch_entry(entries, watches),
         watches,
         files.get(f"{place}{_NOTIFY}", b""),
@@ -143,7 +123,7 @@ def parse_history(project: str, stored: StoredFiles) -> History:
             )
         ),
         tuple(sorted(name.removeprefix(place) for name in stored.damaged)),
-        _hold_time(stored, f"{place}{_HOLD}"),
+        hold_time(stored, f"{place}{hold.FILE}"),
     )
 
 
@@ -233,28 +213,6 @@ async def compact(engine: Engine, project: str, old: Sequence[ReleaseRecord]) ->
             await engine.wait(container)
 
 
-def _parse_hold(stored: StoredFiles, name: str) -> Hold | None:
-    """The hold in a file. A damaged one may have been one: the user decides."""
-    if name in stored.damaged:
-        return DAMAGED_HOLD
-    fields = as_object(parse_json(stored.files.get(name, b"{}")))
-    if not {"reason", "by", "time"} <= fields.keys():
-        return None
-    return Hold(as_str(fields["reason"]), as_str(fields["by"]), as_float(fields["time"]))
-
-
-def _hold_time(stored: StoredFiles, name: str) -> float:
-    """Time at which the hold in a file was set or ended.
-
-    Where the file does not say so, by the server's clock. A damaged one is older than a whole one that was written at
-    the same time.
-    """
-    if name in stored.damaged:
-        return max(0.0, stored.written(name) - file_copies.ON_DISK_SECONDS)
-    fields = as_object(parse_json(stored.files.get(name, b"{}")))
-    return as_float(fields.get("time")) or stored.written(name)
-
-
 def _parse_preview(stored: StoredFiles, name: str) -> Preview | None:
     """The preview in a file; of one that is damaged an older copy, which may have ended earlier."""
     found = parse_preview(stored.files.get(name, b"{}"))
@@ -288,12 +246,10 @@ async def copy_records(engine: Engine, project: str, records: Iterable[ReleaseRe
     )
 
 
-async def write_hold(engine: Engine, project: str, hold: Hold | None, *, ended: float = 0.0) -> None:
+async def write_hold(engine: Engine, project: str, stored: Hold | None, *, ended: float = 0.0) -> None:
     """Set or end the stop for deploys; `ended` is the time of an end, 0: now."""
-    data = json.dumps(
-        asdict(hold) if hold is not None else {"ended": True, "time": ended or (await engine.info()).now}
-    ).encode()
-    await file_copies.write(engine, project, {_HOLD: data})
+    data = stored.to_json() if stored is not None else hold.ended_json(ended or (await engine.info()).now)
+    await file_copies.write(engine, project, {hold.FILE: data})
 
 
 async def write_notify(engine: Engine, project: str, lines: bytes) -> None:

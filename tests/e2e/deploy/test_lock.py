@@ -28,7 +28,7 @@ from tests.e2e.support.project import unique
 
 from ftl.errors import LockTaken, ServerError
 from ftl.events import Note
-from ftl.locks.lock import Holder
+from ftl.locks.script_lines import Holder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

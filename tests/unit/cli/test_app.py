@@ -48,7 +48,7 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     [
         ("ftl.onboarding.starter", ("asyncio", "yaml", "ftl.config.loading", "ftl.image.building.parallel")),
         ("ftl.onboarding.starter", ("importlib.resources", "secrets", "shutil", "tempfile")),
-        ("ftl.image.building.inputs.dockerfile", ("asyncio", "ftl.image.building.parallel")),
+        ("ftl.image.building.inputs.image_settings", ("asyncio", "ftl.image.building.parallel")),
         ("ftl.operations.views.status", ("aiohttp", "aiodocker", "rich", "ftl.deploy.plan.planner")),
     ],
 )

@@ -12,7 +12,8 @@ from ftl.deploy.plan.planner import PlanInputs, make_plan
 from ftl.deploy.plan.steps.records import SetHold
 from ftl.deploy.request import Author, NewRelease, PlanRequest, PreviewRequest, RestoredRelease
 from ftl.errors import UsageError
-from ftl.releases.store import Hold, ensure_store, read_history, write_hold
+from ftl.releases.hold import Hold
+from ftl.releases.store import ensure_store, read_history, write_hold
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
 from tests.unit.deploy.apply.steps.test_restart_policies import deploy_context

@@ -10,7 +10,8 @@ import pytest
 from ftl.child import Completed
 from ftl.errors import LockTaken, ServerError
 from ftl.events import Note
-from ftl.locks.lock import ANSWER, HEARTBEAT, SHOWN, DeployLock, Holder, ProxyLock
+from ftl.locks.lock import ANSWER, HEARTBEAT, DeployLock, ProxyLock
+from ftl.locks.script_lines import SHOWN, Holder
 from tests.support.clock import run
 from tests.support.fake_machine import CommandOutput, FakeMachine, FakeProcess
 

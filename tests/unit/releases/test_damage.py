@@ -16,11 +16,10 @@ from ftl.engine.tarball import tar_archive
 from ftl.errors import UsageError
 from ftl.releases.audit import AuditEntry
 from ftl.releases.file_copies import CONTAINER, ROOT
+from ftl.releases.hold import DAMAGED_HOLD, Hold
 from ftl.releases.preview import Preview
 from ftl.releases.record import ReleaseRecord, ServiceRecord
 from ftl.releases.store import (
-    DAMAGED_HOLD,
-    Hold,
     ensure_store,
     read_history,
     read_preview,

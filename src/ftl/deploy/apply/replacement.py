@@ -14,7 +14,8 @@ from ftl.aio import gather, shielded
 from ftl.deploy.apply.replacement_script import Replacement, ReplacementScript
 from ftl.engine import labels
 from ftl.engine.errors import ignoring
-from ftl.locks.lock import NO_LOCK, DeployLock
+from ftl.locks.lock import DeployLock
+from ftl.locks.script_lines import NO_LOCK
 
 if TYPE_CHECKING:
     from ftl.deploy.apply.context import DeployContext

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from asyncio.subprocess import Process
 
     from ftl.deploy.plan.replacements import Proof
-    from ftl.locks.lock import ScriptLock
+    from ftl.locks.script_lines import ScriptLock
     from ftl.ssh.machine import Machine
 
 READY_SECONDS = 30.0

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from ftl.proxy.site import Site
     from ftl.proxy.state import ProxyState
     from ftl.releases.audit import AuditEntry
+    from ftl.releases.hold import Hold
     from ftl.releases.preview import Preview
     from ftl.releases.record import ReleaseRecord
-    from ftl.releases.store import Hold
     from ftl.releases.watch import ReleaseWatch
 
 

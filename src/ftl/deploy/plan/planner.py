@@ -45,8 +45,8 @@ from ftl.deploy.replicas import number_of, smaller_set
 from ftl.engine import labels
 from ftl.proxy.project_site import TlsFiles
 from ftl.proxy.tls.issuance import hosts_to_certify
+from ftl.releases.hold import Hold
 from ftl.releases.preview import Preview
-from ftl.releases.store import Hold
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -18,7 +18,7 @@ from ftl.onboarding.stacks.python.app import behind_proxy
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ftl.image.building.inputs.dockerfile import ImageSettings
+    from ftl.image.building.inputs.image_settings import ImageSettings
     from ftl.onboarding.app import DataFile, Worker
     from ftl.onboarding.folder import AppFolder
 
@@ -98,7 +98,7 @@ class _Image:
 
 def with_dockerfile(folder: AppFolder, app: App | None) -> App:
     """The app of a Dockerfile, completed by the findings of its stack."""
-    from ftl.image.building.inputs.dockerfile import exposed_port, image_settings
+    from ftl.image.building.inputs.image_settings import exposed_port, image_settings
 
     written = folder.read("Dockerfile")
     port = exposed_port(written)

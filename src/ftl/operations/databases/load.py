@@ -10,7 +10,7 @@ from ftl.common.figures import count
 from ftl.common.programs import program
 from ftl.errors import EngineError, FtlError
 from ftl.health.diagnosis import has_exited
-from ftl.locks.lock import NO_LOCK
+from ftl.locks.script_lines import NO_LOCK
 from ftl.operations.databases.backup import progress
 from ftl.operations.databases.sources import DumpReader
 from ftl.operations.databases.tools import docker_exec, script_text
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from ftl.events import Emit
     from ftl.host.session import Session
-    from ftl.locks.lock import ScriptLock
+    from ftl.locks.script_lines import ScriptLock
     from ftl.operations.databases.dumps import DumpKind
     from ftl.operations.databases.sources import Dump
 

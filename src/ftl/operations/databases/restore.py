@@ -15,7 +15,7 @@ from ftl.deploy.locked import deploy_lock, lock_servers, locked
 from ftl.engine import labels
 from ftl.errors import FtlError, UsageError
 from ftl.events import Note
-from ftl.locks.lock import NO_LOCK
+from ftl.locks.script_lines import NO_LOCK
 from ftl.operations.databases.backup import STDOUT, back_up, detect
 from ftl.operations.databases.backup_files import default_name, project_folder
 from ftl.operations.databases.drill import drill, remove_drills

@@ -17,7 +17,7 @@ from ftl.common.next_step import ftl
 from ftl.common.programs import program
 from ftl.dataclass import dataclass
 from ftl.errors import FtlError, UsageError
-from ftl.locks.lock import NO_LOCK
+from ftl.locks.script_lines import NO_LOCK
 from ftl.operations.databases.backup import (
     CHUNK,
     ERROR_BYTES,
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from ftl.host.backup_folders import BackupFolder
     from ftl.host.session import Session
-    from ftl.locks.lock import ScriptLock
+    from ftl.locks.script_lines import ScriptLock
 
 FINISH_SECONDS = 24 * 3600.0
 """Limit for a database that has the whole dump.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ftl.common.programs import program
 from ftl.errors import FtlError
-from ftl.locks.lock import NO_LOCK
+from ftl.locks.script_lines import NO_LOCK
 from ftl.operations.watchdog import HEARTBEAT_TIMEOUT, watched
 from ftl.proxy.docker_script import docker_script
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from ftl.host.session import Session
-    from ftl.locks.lock import ScriptLock
+    from ftl.locks.script_lines import ScriptLock
 
 
 @asynccontextmanager

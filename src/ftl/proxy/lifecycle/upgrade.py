@@ -29,7 +29,7 @@ from ftl.proxy.names import ADMIN, CONFIG_FILE
 if TYPE_CHECKING:
     from ftl.engine.api import Engine
     from ftl.engine.values import Container
-    from ftl.locks.lock import ScriptLock
+    from ftl.locks.script_lines import ScriptLock
     from ftl.proxy.names import ProxyNames
     from ftl.ssh.machine import Machine
 

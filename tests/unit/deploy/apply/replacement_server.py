@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ftl.common.programs import program
 from ftl.deploy.apply.replacement_script import Incoming, Outgoing, Replacement, ReplacementScript
 from ftl.deploy.plan.replacements import Proof
-from ftl.locks.lock import ScriptLock
+from ftl.locks.script_lines import ScriptLock
 from ftl.ssh.local import Local
 from tests.unit.host.scripts.programs import put_programs
 

@@ -11,7 +11,7 @@ import pytest
 from ftl.deploy.apply.replacement_script import ReplacementScript
 from ftl.deploy.plan.replacements import Proof
 from ftl.errors import EngineError, ServerError
-from ftl.locks.lock import ScriptLock
+from ftl.locks.script_lines import ScriptLock
 from ftl.ssh.local import Local
 from tests.unit.deploy.apply.replacement_server import (
     AFTER,

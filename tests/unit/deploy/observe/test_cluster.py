@@ -22,8 +22,9 @@ from ftl.errors import EngineError, FtlError, ServerError
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from ftl.releases.audit import AuditEntry
+from ftl.releases.hold import Hold
 from ftl.releases.record import ReleaseRecord
-from ftl.releases.store import Hold, ensure_store, write_audit, write_hold, write_record, write_records
+from ftl.releases.store import ensure_store, write_audit, write_hold, write_record, write_records
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_machine import FakeMachine
 from tests.unit.deploy.world import INFO

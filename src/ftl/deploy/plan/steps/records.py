@@ -9,9 +9,9 @@ from ftl.dataclass import dataclass
 from ftl.deploy.plan.steps.base import GivenServersStep, Step
 
 if TYPE_CHECKING:
+    from ftl.releases.hold import Hold
     from ftl.releases.preview import Preview
     from ftl.releases.record import ReleaseRecord
-    from ftl.releases.store import Hold
 
 
 @dataclass(frozen=True, slots=True)

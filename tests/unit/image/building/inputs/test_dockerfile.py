@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ftl.image.building.inputs.dockerfile import exposed_port, parse
+from ftl.image.building.inputs.dockerfile import parse
 
 TWO_STAGES = """\
 # syntax=docker/dockerfile:1
@@ -113,22 +113,3 @@ def test_the_parser_accepts_any_text(text: str) -> None:
     lines = [step.line for step in dockerfile.instructions]
     assert lines == sorted(lines)
     assert all(1 <= step.line <= step.end <= text.count("\n") + 1 for step in dockerfile.instructions)
-
-
-@pytest.mark.parametrize(
-    ("dockerfile", "port"),
-    [
-        ("FROM x\n", None),
-        ("FROM x\nEXPOSE 3000\n", 3000),
-        ("FROM x\nexpose 80/tcp\nEXPOSE 9000 9001\n", 9000),
-        ("FROM x\nEXPOSE $PORT\nEXPOSE 99999\n", None),
-        ("FROM x\nENV PORT=3000\nEXPOSE $PORT\n", 3000),
-        ("FROM x\nENV PORT 3000\nEXPOSE ${PORT}/tcp\n", 3000),
-        ("FROM x\nARG P=5000\nENV A=1 PORT=$P\nEXPOSE $PORT\n", 5000),
-        ("FROM x\nEXPOSE ${PORT:-4000}\n", 4000),
-        ("FROM x AS build\nEXPOSE 1\nFROM y\nEXPOSE 2\n", 2),
-    ],
-)
-def test_the_exposed_port_is_found(dockerfile: str, port: int | None) -> None:
-    """The port is the first of the image's last EXPOSE, with variables put in."""
-    assert exposed_port(dockerfile) == port

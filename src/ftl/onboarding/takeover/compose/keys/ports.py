@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ftl.config.values import addresses
 from ftl.config.yaml.tree import is_null
 from ftl.databases import IMAGE_PORTS
-from ftl.image.building.inputs.dockerfile import exposed_ports
+from ftl.image.building.inputs.image_settings import exposed_ports
 from ftl.onboarding.takeover.compose.images_of import dockerfile_of
 from ftl.onboarding.takeover.compose.keys.protocols import best_port, protocol_of, set_port
 from ftl.onboarding.takeover.compose.port_forms import parse_ports

@@ -8,7 +8,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from ftl.image.building.diagnosis.cache_miss import context_sources
-from ftl.image.building.inputs.dockerfile import image_settings
+from ftl.image.building.inputs.image_settings import image_settings
 from ftl.onboarding.folder import AppFolder
 from ftl.onboarding.takeover.schedules.crontab import CrontabFile, parse_crontab
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from ftl.image.building.inputs.dockerfile import ImageSettings
+    from ftl.image.building.inputs.image_settings import ImageSettings
 
 _DAEMONS = frozenset({"cron", "crond", "supercronic"})
 _AROUND = """
