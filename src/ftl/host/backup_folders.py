@@ -172,8 +172,8 @@ def backup_command(dependency: str, keep: int) -> tuple[str, ...]:
 
     `keep` is the number of backups that stay.
     """
-    script, dump = (program(__package__, f"scripts/{name}.sh") for name in ("backup", "dump"))
-    return (script, "ftl-backup", dependency, str(keep), dump)
+    dump = program(__package__, "scripts/database_tools.sh", "scripts/dump.sh")
+    return (program(__package__, "scripts/backup.sh"), "ftl-backup", dependency, str(keep), dump)
 
 
 def is_much_smaller(size: int, earlier: int) -> bool:

@@ -1,29 +1,12 @@
-# Writes a dump of a database to stdout, or checks one. Runs in the database's container, with its env. A dump has the data
-# of one moment; that of MongoDB does not: only a replica set has the log (--oplog) by which mongodump could see to it.
+# Writes a dump of a database to stdout, or checks one. Runs in the database's container; follows database_tools.sh. A dump has
+# the data of one moment; that of MongoDB does not: only a replica set has the log (--oplog) by which mongodump could see to it.
 #
 # $1: "detect" (prints the tool that dumps it), or that tool; $2: the database's host, if that is not here; $3: a new file
-# that stdout is, if it is one: a tool that writes to no stream writes there, and not to a copy. Passwords reach the tools by variables, never by
-# an argument: any process on the server can read those.
+# that stdout is, if it is one: a tool that writes to no stream writes there, and not to a copy.
 # $1: "check"; $2: the tool; $3: a file. Whether that is a whole dump: it begins and ends like one, and the database's own
 # program has read it to its end, where there is one that does so without a database (pg_restore, redis-check-rdb).
 # A dump that goes to no file is checked on its way. Where its end has no mark of its own (PostgreSQL), "ftl-checked" is the
 # last line of stderr.
-secret() { # NAME: the variable, or the content of the file that NAME_FILE names
-    eval "value=\${$1-} file=\${$1_FILE-}"
-    if [ -z "$value" ] && [ -n "$file" ]; then value=$(cat "$file"); fi
-    printf %s "$value"
-}
-
-not_whole() { # WORDS
-    echo "$*" >&2
-    exit 1
-}
-
-check_rdb() { # FILE
-    command -v redis-check-rdb >/dev/null 2>&1 || return 0
-    found=$(redis-check-rdb "$1" 2>&1) || not_whole "redis-check-rdb finds the dump damaged: $found"
-}
-
 host=${2-}
 case $1 in
 check)
@@ -61,11 +44,9 @@ detect)
     exit 3
     ;;
 pg_dump)
-    user=${POSTGRES_USER:-postgres}
-    PGPASSWORD=$(secret POSTGRES_PASSWORD)
-    export PGPASSWORD
+    log_in "$1"
     file=${3-}
-    set -- pg_dump --format=custom --username="$user" ${host:+--host="$host"} --dbname="${POSTGRES_DB:-$user}"
+    set -- pg_dump --format=custom --username="$user" ${host:+--host="$host"} --dbname="$database"
     [ -z "$file" ] || exec "$@"
     # tee writes to stdout, and by 5 to pg_restore. 3 has what failed.
     exec 4>&1
@@ -86,10 +67,7 @@ dump'*) exit 1 ;; # it has said why
     echo ftl-checked >&2
     ;;
 mariadb-dump | mysqldump)
-    MYSQL_PWD=$(secret MARIADB_ROOT_PASSWORD)
-    MYSQL_PWD=${MYSQL_PWD:-$(secret MYSQL_ROOT_PASSWORD)}
-    export MYSQL_PWD
-    database=${MARIADB_DATABASE:-${MYSQL_DATABASE-}}
+    log_in "$1"
     if [ -n "$database" ]; then
         set -- "$1" --add-drop-database --databases "$database"
     else
@@ -97,18 +75,9 @@ mariadb-dump | mysqldump)
     fi
     exec "$@" ${host:+--host="$host"} --user=root --single-transaction --quick --routines --triggers --events --hex-blob
     ;;
-mongodump)
-    if [ -z "${MONGO_INITDB_ROOT_USERNAME-}" ]; then exec mongodump ${host:+--host="$host"} --archive; fi
-    password=$(secret MONGO_INITDB_ROOT_PASSWORD | sed "s/'/''/g")
-    exec mongodump ${host:+--host="$host"} --archive --username="$MONGO_INITDB_ROOT_USERNAME" --authenticationDatabase=admin \
-        --config=/dev/fd/3 3<<END
-password: '$password'
-END
-    ;;
+mongodump) exec_mongodb mongodump ${host:+--host="$host"} --archive ;;
 redis-cli)
-    REDISCLI_AUTH=$(secret REDIS_PASSWORD)
-    export REDISCLI_AUTH
-    [ -n "$REDISCLI_AUTH" ] || unset REDISCLI_AUTH
+    log_in "$1"
     if [ -n "${3-}" ]; then exec redis-cli ${host:+-h "$host"} --rdb "$3" >&2; fi
     file=$(mktemp /tmp/ftl-dump.XXXXXX) || exit
     trap 'rm -f "$file"' EXIT

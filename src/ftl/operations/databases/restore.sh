@@ -1,4 +1,4 @@
-# Restores a dump from stdin. Runs in the database's container, with its env; dump.sh's `secret` comes before it.
+# Restores a dump from stdin. Runs in the database's container; follows ftl.host's database_tools.sh.
 #
 # $1: "ready" (whether the database accepts clients), "accepts" (whether a dump can be restored into it), "restore" (of
 # PostgreSQL beside the data), or "count" (prints what there is); of Redis "put" (the dump beside the data); of PostgreSQL
@@ -13,13 +13,11 @@ needs() { # PROGRAM
     command -v "$1" >/dev/null 2>&1 || { echo "its image has no $1" >&2; return 1; }
 }
 
+log_in "$tool"
 case $tool in
 pg_dump)
-    user=${POSTGRES_USER:-postgres}
-    database=${POSTGRES_DB:-$user}
-    PGPASSWORD=$(secret POSTGRES_PASSWORD)
     PGOPTIONS="-c client_min_messages=warning -c lock_timeout=${patience}s"
-    export PGPASSWORD PGOPTIONS
+    export PGOPTIONS
     # PostgreSQL cuts names after 63 bytes: one that is made of the database's own could become the database's own.
     new=ftl_restore_$(printf %s "$database" | cksum | cut -d ' ' -f 1)
     sql() { # DATABASE [OPTION...]: stdin
@@ -32,17 +30,11 @@ pg_dump)
     }
     ;;
 mariadb-dump | mysqldump)
-    MYSQL_PWD=$(secret MARIADB_ROOT_PASSWORD)
-    MYSQL_PWD=${MYSQL_PWD:-$(secret MYSQL_ROOT_PASSWORD)}
-    export MYSQL_PWD
     client=mysql
     if command -v mariadb >/dev/null 2>&1; then client=mariadb; fi
     query() { "$client" --user=root --skip-column-names --batch --execute="$1"; }
     ;;
 redis-cli)
-    REDISCLI_AUTH=$(secret REDIS_PASSWORD)
-    export REDISCLI_AUTH
-    [ -n "$REDISCLI_AUTH" ] || unset REDISCLI_AUTH
     setting() { redis-cli CONFIG GET "$1" | tail -n 1; }
     files() { # sets their paths
         folder=$(setting dir)
@@ -151,7 +143,6 @@ END
 'restore mariadb-dump' | 'restore mysqldump')
     # A client with an open transaction has a lock on each table that it has read, for a year by default.
     # A dump of one database may not name it; one that does has `USE`.
-    database=${MARIADB_DATABASE:-${MYSQL_DATABASE-}}
     if [ -n "$database" ] && ! query "USE \`$(printf %s "$database" | sed 's/`/``/g')\`" 2>/dev/null; then database=; fi
     errors=$("$client" --user=root ${database:+--database="$database"} \
         --init-command="SET SESSION lock_wait_timeout=$patience, innodb_lock_wait_timeout=$patience" 2>&1 >/dev/null)
@@ -176,12 +167,7 @@ END
 'accepts mongodump') needs mongorestore ;;
 'count mongodump') echo '-' ;;
 'restore mongodump')
-    if [ -z "${MONGO_INITDB_ROOT_USERNAME-}" ]; then exec mongorestore --archive --drop --stopOnError; fi
-    password=$(secret MONGO_INITDB_ROOT_PASSWORD | sed "s/'/''/g")
-    exec mongorestore --archive --drop --stopOnError --username="$MONGO_INITDB_ROOT_USERNAME" --authenticationDatabase=admin \
-        --config=/dev/fd/3 3<<END
-password: '$password'
-END
+    exec_mongodb mongorestore --archive --drop --stopOnError
     ;;
 'ready redis-cli') [ "$(redis-cli PING)" = PONG ] ;;
 'count redis-cli') redis-cli DBSIZE ;;

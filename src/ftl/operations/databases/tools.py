@@ -58,5 +58,6 @@ def docker_exec(session: Session, container: str, script: str, *arguments: str, 
 
 def script_text(script: str) -> str:
     """A script of this package that runs in a container."""
-    dump = program("ftl.host", "scripts/dump.sh")
-    return dump.partition("host=")[0] + program(__package__, script) if script == "restore.sh" else dump
+    if script == "restore.sh":
+        return program("ftl.host", "scripts/database_tools.sh") + program(__package__, script)
+    return program("ftl.host", "scripts/database_tools.sh", "scripts/dump.sh")

@@ -47,7 +47,7 @@ class Server:
         put_programs(self.home / "bin", {name: text})
 
     def run(
-        self, fault: str = "", dump: str = program("ftl.host", "scripts/dump.sh")
+        self, fault: str = "", dump: str = program("ftl.host", "scripts/database_tools.sh", "scripts/dump.sh")
     ) -> subprocess.CompletedProcess[str]:
         """Make a backup of `db`."""
         with self.start(fault, dump) as process:
@@ -55,7 +55,7 @@ class Server:
         return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
     def start(
-        self, fault: str = "", dump: str = program("ftl.host", "scripts/dump.sh")
+        self, fault: str = "", dump: str = program("ftl.host", "scripts/database_tools.sh", "scripts/dump.sh")
     ) -> subprocess.Popen[str]:
         """Begin one."""
         script = program("ftl.host", "scripts/backup.sh").replace("cd /backups", 'cd "$HOME/backups"')
@@ -178,7 +178,9 @@ def made(image: Server, tool: str, data: bytes) -> subprocess.CompletedProcess[s
     to_file = 'while [ "$1" != --rdb ]; do shift; done\nexec cat "$HOME/copy" >"$2"\n'
     image.add(tool, "#!/bin/sh\n" + (to_file if tool == "redis-cli" else 'exec cat "$HOME/copy"\n'))
     tools = "pg_dump mariadb-dump mysqldump mongodump redis-cli"
-    return image.run(dump=program("ftl.host", "scripts/dump.sh").replace(tools, tool))
+    return image.run(
+        dump=program("ftl.host", "scripts/database_tools.sh", "scripts/dump.sh").replace(tools, tool)
+    )
 
 
 @pytest.mark.parametrize("tool", WHOLE)
@@ -287,7 +289,9 @@ def test_a_tool_that_writes_to_no_stream_is_watched_too(hours: Server) -> None:
     hours.add("redis-cli", REDIS % shutil.which("sleep"))
     hours.add("redis-check-rdb", "#!/bin/sh\n")
     done = hours.run(
-        dump=program("ftl.host", "scripts/dump.sh").replace("pg_dump mariadb-dump mysqldump mongodump", "")
+        dump=program("ftl.host", "scripts/database_tools.sh", "scripts/dump.sh").replace(
+            "pg_dump mariadb-dump mysqldump mongodump", ""
+        )
     )
     (name,) = hours.files
     assert done.returncode == 0, done
