@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ftl.config.models.project import Server
 from ftl.dataclass import dataclass
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
+    from contextlib import AbstractAsyncContextManager
+
     from ftl.config.models.project import ClusterServer, Project
     from ftl.deploy.backend import Backend
     from ftl.deploy.observe.observer import Observer
     from ftl.deploy.result import DeployResult
+    from ftl.host.session import Prefetch, Session
     from ftl.operations.views.status import Status
     from ftl.server.sandbox import SandboxAddress
     from ftl.ssh.machine import Machine
@@ -82,6 +85,16 @@ class Address:
         from ftl.ssh.machine import machine_of
 
         return machine_of(self.server, project=project)
+
+    def connect(
+        self, host: str = "", ahead: Prefetch[Any] | None = None, *, project: str = "", keep: bool = True
+    ) -> AbstractAsyncContextManager[Session]:
+        """Connect to the cluster's server of this name, or to the only one; see `machine_of`."""
+        from ftl.host.session import open_session
+        from ftl.ssh.machine import machine_of
+
+        server = next((each for each in self.servers if each.host == host), self.server)
+        return open_session(machine_of(server, project=project, keep=keep), ahead=ahead)
 
     def machines(self, *, project: str) -> tuple[Machine, ...]:
         """The machine at this address, or those of the cluster, not connected yet."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 from click.core import ParameterSource
@@ -14,8 +14,10 @@ from ftl.dataclass import dataclass
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import timedelta
 
+T = TypeVar("T")
 
 _META = "ftl.options"
 
@@ -78,6 +80,21 @@ def seconds(option: str, text: str, *, least: float = 0.0) -> float:
     except InvalidValue as error:
         raise UsageError(f"{option}: `{text}` {error}", hint="write it like 90s, 30m or 2h") from error
     return value
+
+
+def checked(parse: Callable[[str], T], text: str, *, option: str = "") -> T:
+    """Parse a value of the command line by the rule for it in ftl.yaml.
+
+    Raises:
+        UsageError: It is not valid; the message begins with the option.
+    """
+    from ftl.config.values.scalars import InvalidValue
+
+    try:
+        return parse(text)
+    except InvalidValue as error:
+        place = f"{option}: " if option else ""
+        raise UsageError(f"{place}`{text}` {error.message}", hint=error.hint) from None
 
 
 def add_global_options(command: click.Command) -> None:

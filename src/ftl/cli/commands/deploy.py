@@ -14,6 +14,7 @@ from ftl.cli.running.operation import (
     build_option,
     deploy_fields,
     print_deploy,
+    summary_option,
     upgrade_proxy_option,
 )
 from ftl.cli.running.run import pass_options, run
@@ -47,11 +48,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Back up the databases to this machine before any data can change.",
 )
-@click.option(
-    "--summary",
-    metavar="FILE",
-    help="Append a summary in Markdown to this file: changes, bytes, seconds, links; or why it failed.",
-)
+@summary_option
 @click.option(
     "--watch",
     metavar="DURATION",

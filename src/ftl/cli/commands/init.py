@@ -89,21 +89,17 @@ def _answers(options: Options, domain: str | None) -> StarterOptions:
     """
     import sys
 
-    from ftl.config.values import addresses, scalars
-    from ftl.errors import UsageError
+    from ftl.cli.options import checked
+    from ftl.config.values import addresses
     from ftl.onboarding.starter import StarterOptions
 
     server = options.server if options.server not in ("sandbox", "local") else None
     if sys.stdin.isatty() and sys.stderr.isatty() and not (options.json or options.quiet):
         domain = domain or _ask("domain (empty: set it later)")
         server = server or (_ask(f"server, as [USER@]HOST (empty: {domain})") if domain else None)
-    checks = ((domain, addresses.domain), (server and server.rpartition("@")[2], addresses.ssh_host))
-    for value, parse in checks:
-        try:
-            parse(value) if value else None
-        except scalars.InvalidValue as error:
-            raise UsageError(f"`{value}` {error.message}", hint=error.hint) from None
-    domain = domain and addresses.domain(domain)
+    domain = domain and checked(addresses.domain, domain)
+    if server:
+        checked(addresses.ssh_host, server.rpartition("@")[2])
     return StarterOptions(domain, server)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,13 +18,11 @@ from ftl.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from contextlib import AbstractAsyncContextManager
 
     from ftl.cli.expected import Expected
     from ftl.cli.options import Options
     from ftl.cli.project import DeployedProject
     from ftl.events import Emit
-    from ftl.host.session import Prefetch, Session
     from ftl.operations.views.logs.kinds import LogAccess, LogKind
     from ftl.operations.views.logs.query import LogQuery
     from ftl.operations.views.logs.reading import Warn
@@ -167,13 +165,7 @@ def _access(target: DeployedProject, warn: Warn) -> LogAccess:
     from ftl.operations.views.logs.kinds import LogAccess
 
     name, address = target.project, target.address
-
-    def connect(host: str = "", ahead: Prefetch[Any] | None = None) -> AbstractAsyncContextManager[Session]:
-        from ftl.host.session import open_session
-        from ftl.ssh.machine import machine_of
-
-        server = next((each for each in address.servers if each.host == host), address.server)
-        return open_session(machine_of(server, project=name), ahead=ahead)
+    connect = partial(address.connect, project=name)
 
     async def mask() -> None:
         from ftl.operations.views.logs.masking import mask_secrets_by_a_manager

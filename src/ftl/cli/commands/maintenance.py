@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ftl.cli.options import checked
 from ftl.cli.output import Fields, put
 from ftl.cli.running.operation import OperationCall, changes_project, plan_fields
 from ftl.common.next_step import ftl
@@ -38,9 +39,11 @@ def command() -> None:
 @changes_project
 def on(call: OperationCall, page: str | None, allow: tuple[str, ...]) -> None:
     """Begin: visitors get 503, a page, and a Retry-After."""
+    from ftl.config.values.addresses import network
     from ftl.proxy.site import Maintenance
 
-    _run(call, Maintenance(_read(page) if page is not None else "", tuple(map(_network, allow))))
+    networks = tuple(checked(network, text, option="--allow") for text in allow)
+    _run(call, Maintenance(_read(page) if page is not None else "", networks))
 
 
 @command.command()
@@ -87,18 +90,3 @@ def _read(page: str) -> str:
         return read_small_text(Path(page))
     except OSError as error:
         raise UsageError(f"--page: `{page}` cannot be read: {error.strerror}") from error
-
-
-def _network(text: str) -> str:
-    """Check a range of addresses.
-
-    Raises:
-        UsageError: It is none.
-    """
-    from ftl.config.values.addresses import network
-    from ftl.config.values.scalars import InvalidValue
-
-    try:
-        return network(text)
-    except InvalidValue as error:
-        raise UsageError(f"--allow: `{text}` {error.message}", hint=error.hint) from None

@@ -14,7 +14,7 @@ from ftl.cli.options import replace_options, seconds
 from ftl.cli.output import Fields, put, put_table
 from ftl.cli.project import load_project, load_target, project_option
 from ftl.cli.running.command_line import given_command, wait_lock_option
-from ftl.cli.running.operation import OperationCall, build_option
+from ftl.cli.running.operation import OperationCall, build_option, summary_option
 from ftl.cli.running.run import pass_options, run
 from ftl.common.next_step import ftl
 from ftl.errors import UsageError
@@ -69,11 +69,7 @@ def command() -> None:
 @click.option(
     "--end-hold", is_flag=True, help="End the hold that `ftl rollback --hold` has put on deploys of it."
 )
-@click.option(
-    "--summary",
-    metavar="FILE",
-    help="Append a summary in Markdown to this file: changes, bytes, seconds, links; or why it failed.",
-)
+@summary_option
 @pass_options
 def up(
     options: Options,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ftl.cli.options import checked
 from ftl.cli.output import Fields, put, put_table
 from ftl.cli.project import find_project_files
 from ftl.cli.running.run import pass_options, run_sync
@@ -247,12 +248,9 @@ def _place(name: str, secrets: ProjectSecrets) -> tuple[str, str]:
     Raises:
         UsageError: Its source is another one, or it is not a name.
     """
-    from ftl.config.values.scalars import InvalidValue, variable_name
+    from ftl.config.values.scalars import variable_name
 
-    try:
-        variable_name(name)
-    except InvalidValue as error:
-        raise UsageError(f"`{name}` {error.message}", hint=error.hint) from None
+    checked(variable_name, name)
     secret = secrets.declared.get(name)
     if secret is None:
         return _only_file(secrets), name

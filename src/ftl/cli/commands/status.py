@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -16,7 +17,6 @@ from ftl.common.next_step import ftl
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Sequence
-    from contextlib import AbstractAsyncContextManager
     from datetime import datetime
 
     from ftl.cli.expected import Expected
@@ -123,13 +123,7 @@ def _watch(options: Options, expected: Expected) -> None:
     from ftl.cli.views.status_table import StatusTable, put_sample
 
     name, address = expected.target.project, expected.target.address
-
-    def connect_to(host: str = "") -> AbstractAsyncContextManager[Session]:
-        from ftl.host.session import open_session
-        from ftl.ssh.machine import machine_of
-
-        server = next((each for each in address.servers if each.host == host), address.server)
-        return open_session(machine_of(server, project=name))
+    connect_to = partial(address.connect, project=name)
 
     async def work(emit: Emit) -> None:
         from ftl.host.fleet import open_readable

@@ -14,14 +14,11 @@ from ftl.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence, Set
-    from contextlib import AbstractAsyncContextManager
 
-    from ftl.cli.address import Address
     from ftl.cli.options import Options
     from ftl.cli.project import DeployedProject
     from ftl.config.models.project import Project
     from ftl.events import Emit
-    from ftl.host.session import Session
     from ftl.tunnels.tunnels import PortChoice, Tunnel
 
 
@@ -50,7 +47,6 @@ def command(
     servers, each leads to the one that has the dependency.
     """
     target = load_target(options, project)
-    address = target.address
     choices = [parse_choice(text) for text in ports]
 
     async def work(emit: Emit) -> None:
@@ -65,7 +61,7 @@ def command(
         async def keep(server: str) -> None:
             own = [tunnel for tunnel in tunnels if places[tunnel.name] == server]
             await keep_tunnels(
-                lambda: _connect(address, server),
+                lambda: target.address.connect(server, keep=False),
                 target.project,
                 own,
                 emit=emit,
@@ -90,15 +86,6 @@ async def _dependencies(options: Options, target: DeployedProject, wanted: Set[s
         return by_file
     async with open_readable(target.address.machines(project=target.project), emit) as fleet:
         return await with_deployed_dependencies(fleet, target.bare_project)
-
-
-def _connect(address: Address, name: str) -> AbstractAsyncContextManager[Session]:
-    """Connect to the server that has a dependency; `name` is empty with one server."""
-    from ftl.host.session import open_session
-    from ftl.ssh.machine import machine_of
-
-    server = next((each for each in address.servers if each.host == name), address.server)
-    return open_session(machine_of(server, keep=False))
 
 
 def parse_choice(text: str) -> PortChoice:

@@ -44,6 +44,11 @@ adopt_option = click.option(
     is_flag=True,
     help="Take over a project of this name that another repository or environment deployed.",
 )
+summary_option = click.option(
+    "--summary",
+    metavar="FILE",
+    help="Append a summary in Markdown to this file: changes, bytes, seconds, links; or why it failed.",
+)
 
 
 class _Planned(Protocol):

@@ -28,7 +28,7 @@ from ftl.operations.processes.exec import NOT_FOUND, SHELL, no_shell
 if TYPE_CHECKING:
     from typing import Literal
 
-    from ftl.config.models.project import ClusterServer, Server
+    from ftl.config.models.project import ClusterServer, Project, Server, Service
     from ftl.deploy.observe.observer import Observe
     from ftl.deploy.observe.state import Observed
     from ftl.engine.specs import ContainerSpec
@@ -143,10 +143,7 @@ def choose_server(request: RunRequest, observed: Observed) -> str:
     """
     if not observed.is_cluster or request.on:
         return request.on
-    record = _record(request, observed)
-    project = recorded_project(record, request.server)
-    select_names([request.service], [service.name for service in project.services], kind="service")
-    service = next(service for service in project.services if service.name == request.service)
+    record, project, service = _recorded(request, observed)
     located = [located_container(observed, container) for container in observed.live_containers(service.name)]
     running = [each[0] for each in located if each is not None and each[1].state == "running"]
     up = [view.name for view in observed.views]
@@ -176,11 +173,7 @@ def _spec(request: RunRequest, observed: Observed) -> ContainerSpec:
     Raises:
         UsageError: There is no such service or release, or its image is gone.
     """
-    record = _record(request, observed)
-    project = recorded_project(record, request.server)
-    names = [service.name for service in project.services]
-    select_names([request.service], names, kind="service")
-    service = next(service for service in project.services if service.name == request.service)
+    record, project, service = _recorded(request, observed)
     source = recorded_images(observed, project, record).sources.get(service.name)
     image = ""
     if isinstance(source, ImageOnServer) or (
@@ -211,6 +204,14 @@ def _spec(request: RunRequest, observed: Observed) -> ContainerSpec:
         env={**terminal, **task.env},
         once=request.kind,
     )
+
+
+def _recorded(request: RunRequest, observed: Observed) -> tuple[ReleaseRecord, Project, Service]:
+    """The record of the release, its project, and the service in it."""
+    record = _record(request, observed)
+    project = recorded_project(record, request.server)
+    select_names([request.service], [service.name for service in project.services], kind="service")
+    return record, project, next(each for each in project.services if each.name == request.service)
 
 
 def _record(request: RunRequest, observed: Observed) -> ReleaseRecord:

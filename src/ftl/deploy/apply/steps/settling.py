@@ -60,10 +60,7 @@ class ContainerExit:
 
     async def error(self) -> FtlError:
         """The error to raise, with the container's last log lines."""
-        session, container = self.container.session, self.container.container
-        service = container.labels[labels.SERVICE]
-        symptom = Exited(self.code)
-        return await diagnose(session.engine, session.machine, service, container.name, symptom)
+        return await self.container.error(Exited(self.code))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +78,7 @@ class CheckFailure:
 
     async def error(self) -> FtlError:
         """The error to raise, with the container's last log lines."""
-        session, container = self.container.session, self.container.container
-        service = container.labels[labels.SERVICE]
-        symptom = Unresponsive(self.check.ports, self.result)
-        return await diagnose(session.engine, session.machine, service, container.name, symptom)
+        return await self.container.error(Unresponsive(self.check.ports, self.result))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +92,12 @@ class NewContainer:
     def id(self) -> str:
         """Its ID."""
         return self.container.id
+
+    async def error(self, symptom: Exited | Unresponsive) -> FtlError:
+        """The error for a symptom of it."""
+        session, name = self.session, self.container.name
+        service = self.container.labels[labels.SERVICE]
+        return await diagnose(session.engine, session.machine, service, name, symptom)
 
 
 async def new_containers(context: DeployContext, project: str) -> list[NewContainer]:
