@@ -76,6 +76,12 @@ class Draft:
         return True
 
 
+def add_items(keys: dict[str, object], key: str, *items: object) -> None:
+    """Add items to a list of a service or dependency."""
+    given = keys.get(key)
+    keys[key] = [*(given if isinstance(given, list) else ()), *items]
+
+
 def text_of(draft: Draft) -> str:
     """The text of the draft's ftl.yaml."""
     if draft.written:

@@ -9,7 +9,7 @@ from ftl.common.json_fields import as_object, as_strs
 from ftl.onboarding.folder import AppFolder
 from ftl.onboarding.names import project_name
 from ftl.onboarding.periodic import is_periodic
-from ftl.onboarding.takeover.draft import Draft
+from ftl.onboarding.takeover.draft import Draft, add_items
 from ftl.onboarding.takeover.fly.services import convert_services
 from ftl.onboarding.takeover.heroku_addons import take_over_clients
 from ftl.onboarding.takeover.nodes import table_list
@@ -173,9 +173,7 @@ def _mounts(draft: Draft, data: Mapping[str, object]) -> None:
                 draft.report.add(f"mounts.{key}", Verdict.LEFT_OUT, what)
         for name in users:
             keys = draft.services[name]
-            given = keys.get("volumes")
-            own = f"{source}:{item.get('destination', '/data')}"
-            keys["volumes"] = [*(given if isinstance(given, list) else []), own]
+            add_items(keys, "volumes", f"{source}:{item.get('destination', '/data')}")
             keys["recreate"] = True
         what = (
             "volumes, and recreate: one container at a time has them; copy the data with `fly ssh sftp get`"

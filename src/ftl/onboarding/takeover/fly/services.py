@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ftl.common.json_fields import as_object, as_strs
 from ftl.onboarding.names import project_name
+from ftl.onboarding.takeover.draft import add_items
 from ftl.onboarding.takeover.nodes import table_list
 from ftl.onboarding.takeover.patience import seconds
 from ftl.onboarding.takeover.report import UNKNOWN_KEY, Verdict
@@ -173,7 +174,6 @@ def _published(draft: Draft, key: str, service: Mapping[str, object], web: dict[
         todo = f"{len(ports)} ports: write those that are used as `forwards`"
         draft.report.add(key, Verdict.NEEDS_YOU, todo)
         return
-    given = keys.get("forwards")
     own = [f"{port}:{inner}{suffix}" for port in ports if port not in _PROXY_PORTS]
     if inner is None or not own:
         is_http = "http" in _handlers(service)
@@ -184,7 +184,7 @@ def _published(draft: Draft, key: str, service: Mapping[str, object], web: dict[
         todo = f"replicas cannot share the server's ports: write `forwards: [{', '.join(own)}]` or `replicas`"
         draft.report.add(key, Verdict.NEEDS_YOU, todo)
         return
-    keys["forwards"] = [*(given if isinstance(given, list) else []), *own]
+    add_items(keys, "forwards", *own)
     has_tls = any("tls" in handler for handler in _handlers(service))
     todos = ["TLS of Fly's handlers is the app's own now"] if has_tls else []
     if len(own) < len(ports):

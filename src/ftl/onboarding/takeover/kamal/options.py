@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ftl.onboarding.takeover.draft import add_items
 from ftl.onboarding.takeover.kamal.volumes import volumes_of
 from ftl.onboarding.takeover.nodes import entries, items
 from ftl.onboarding.takeover.report import Verdict
@@ -90,9 +91,7 @@ def docker_options(kamal: KamalConversion, keys: dict[str, object], path: str, n
                 value,
             )
         elif name == "volume":
-            given = keys.get("volumes")
-            more = volumes_of(kamal, f"{path}.volume", value)
-            keys["volumes"] = [*(given if isinstance(given, list) else []), *more]
+            add_items(keys, "volumes", *volumes_of(kamal, f"{path}.volume", value))
         elif name in ("publish", "env-file") and not path.startswith("accessories."):
             own_key = "forwards" if name == "publish" else "env_file"
             keys[own_key] = [kamal.text(item) for item in items(value)]

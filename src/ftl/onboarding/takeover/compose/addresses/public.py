@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ftl.config.values import addresses
 from ftl.onboarding.takeover import images
 from ftl.onboarding.takeover.compose.keys.ports import HTTP
+from ftl.onboarding.takeover.draft import add_items
 from ftl.onboarding.takeover.nodes import is_valid
 from ftl.onboarding.takeover.report import Verdict
 
@@ -89,8 +90,7 @@ def _keep_published(context: ConversionContext, key: str) -> None:
         todo = f"the domain is not given to it by its port, since a rule of {named} was refused: {todo}"
     has_forward = port.published not in (80, 443) and not keys.get("replicas")
     if has_forward:
-        forwards = keys.get("forwards")
-        keys["forwards"] = [*(forwards if isinstance(forwards, list) else []), port.forward]
+        add_items(keys, "forwards", port.forward)
     if is_asked or not has_forward:
         _report(context, key, port, Verdict.NEEDS_YOU, todo)
     else:

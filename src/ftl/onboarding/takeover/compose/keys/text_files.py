@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ftl.common.files import read_small_text
 from ftl.config.read.file_sources import FolderRefused, files_in
 from ftl.onboarding.takeover.compose.number_forms import file_mode
+from ftl.onboarding.takeover.draft import add_items
 from ftl.onboarding.takeover.nodes import entries, items, text
 from ftl.onboarding.takeover.paths import is_file, is_folder
 from ftl.onboarding.takeover.report import Verdict
@@ -64,9 +65,7 @@ def secrets(conversion: ComposeConversion, key: str, node: Node) -> None:
             todo = f"name {secret} in `secrets` without `file`, for a variable: {target} cannot be a file"
             conversion.add(place, Verdict.NEEDS_YOU, f"{todo}, {obstacle}", item)
             continue
-        given = conversion.keys.get("secrets")
-        own = {"name": secret, "file": target, **permissions}
-        conversion.keys["secrets"] = [*(given if isinstance(given, list) else []), own]
+        add_items(conversion.keys, "secrets", {"name": secret, "file": target, **permissions})
         conversion.add(place, Verdict.CHANGED, f"secrets, as the file {target}", item)
 
 
@@ -118,8 +117,7 @@ def add_file(
         todo = f"build {file or 'it'} into an image (`COPY`): `files` cannot have {target}, {obstacle}"
         conversion.add(place, Verdict.NEEDS_YOU, todo, item)
     else:
-        given = conversion.keys.get("files")
-        conversion.keys["files"] = [*(given if isinstance(given, list) else []), {"path": target, **how}]
+        add_items(conversion.keys, "files", {"path": target, **how})
         verdict = Verdict.NEEDS_YOU if todo else Verdict.CHANGED
         conversion.add(place, verdict, f"files: {todo or 'a changed text is a new configuration'}", item)
 

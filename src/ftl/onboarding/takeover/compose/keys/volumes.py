@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ftl.onboarding.takeover.compose.keys import folders
 from ftl.onboarding.takeover.compose.keys.text_files import add_file, is_text
 from ftl.onboarding.takeover.compose.mounts import parse_mount
+from ftl.onboarding.takeover.draft import add_items
 from ftl.onboarding.takeover.nodes import items
 from ftl.onboarding.takeover.paths import is_file, is_there
 from ftl.onboarding.takeover.report import Verdict
@@ -38,11 +39,7 @@ def volumes(conversion: ComposeConversion, key: str, node: Node) -> None:
                 conversion, place, mount.source, mount.target, item
             )
         elif verdict is Verdict.CHANGED:
-            tmpfs = conversion.keys.get("tmpfs")
-            conversion.keys["tmpfs"] = [
-                *(tmpfs if isinstance(tmpfs, list) else []),
-                f"{mount.target}{mount.options}",
-            ]
+            add_items(conversion.keys, "tmpfs", f"{mount.target}{mount.options}")
     if by_target:
         conversion.keys["volumes"] = list(by_target.values())
     for place, (mount, item) in bound.items():
