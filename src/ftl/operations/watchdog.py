@@ -60,10 +60,11 @@ async def watched(
     """Have the server end a command or remove a container if this block fails, or FTL is gone.
 
     A watchdog of kind "exec" ends a command in a container, by its token, as a closed terminal does; "tool" one that
-    cleans up after SIGTERM; "run" removes a container, after `limit` seconds at the latest. Neither the watchdog's
-    begin nor its end is awaited, which would cost round trips: its session is asked for first, and without the last
-    word it finds out by itself that the command has ended. Its begin is awaited where it keeps a lock: what the
-    command changes must not be touched by others as long as it runs. The machine has been asked for its engine's URL.
+    cleans up after SIGTERM; "run" removes a container, after `limit` seconds at the latest; "detached" removes one that
+    was not started. Neither the watchdog's begin nor its end is awaited, which would cost round trips: its session is
+    asked for first, and without the last word it finds out by itself that the command has ended. Its begin is awaited
+    where it keeps a lock: what the command changes must not be touched by others as long as it runs. The machine has
+    been asked for its engine's URL.
 
     Yields:
         The heartbeats; those of the block.

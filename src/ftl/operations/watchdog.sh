@@ -1,8 +1,8 @@
 # Ends a command in a container once our client is gone: the engine itself never does. Follows ftl.proxy's docker.sh and
 # ftl.host's lock_file.sh. Runs on the server.
 #
-# $1: seconds without a heartbeat after which the client counts as gone; $2: "exec", "tool" or "run"; $3: the container;
-# $4: the token of an exec or a tool, or the seconds that a run may take.
+# $1: seconds without a heartbeat after which the client counts as gone; $2: "exec", "tool", "run" or "detached"; $3: the
+# container; $4: the token of an exec or a tool, or the seconds that a run may take.
 # stdin: the key of the deploy lock, which our client has now, where the command changes what others then must not touch, or an empty
 # line; our name for others who want it. We say "ready" then, and keep the lock until the command has ended. Then "beat\n" again and again, and "done\n" when the command has ended. Both have 5 bytes.
 trap '' HUP PIPE
@@ -23,10 +23,10 @@ done
 [ "$beat" = "done" ] && exit
 exec >/dev/null 2>&1 </dev/null
 
-if [ "$2" = run ]; then
-    docker rm --force --volumes "$3"
-    exit
-fi
+case $2 in
+    run) docker rm --force --volumes "$3"; exit ;;
+    detached) docker rm --volumes "$3"; exit ;;  # not one that runs
+esac
 # A shell on a terminal ignores TERM. The tools of a database do not know HUP: by TERM, those of PostgreSQL have the server
 # cancel what they wait for, which it would go on with.
 signals='HUP TERM TERM KILL'

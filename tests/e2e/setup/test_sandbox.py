@@ -144,6 +144,24 @@ def test_down_leaves_nothing(sandbox: tuple[Project, str]) -> None:
     assert project.run("sandbox", "down", "--name", name, "--json").ok().result["removed"] is False
 
 
+def test_what_a_kill_has_left_half_made_is_made_anew(sandbox: tuple[Project, str]) -> None:
+    """Its first server may lack the key, and the second one be missing; volumes of one that was never made go, too."""
+    project, name = sandbox
+    several = ("sandbox", "up", "--servers", "2", "--name", name, "--json")
+    with project.start(*several) as process:
+        while f"{container_of(name)}\n" not in left(container_of(name)):
+            assert process.poll() is None
+        process.kill()
+    first, second = project.run(*several).ok().result["servers"]
+    assert [ssh(server, "true").returncode for server in (first, second)] == [0, 0]
+    folder = Path(str(first["key"])).parent
+    labels = ("--label", f"ftl.sandbox.home={folder}")
+    volume = ("docker", "volume", "create", *labels, f"{container_of(name)}.3-docker")
+    subprocess.run(volume, check=True, capture_output=True)
+    project.run("sandbox", "down", "--name", name).ok()
+    assert left(container_of(name)) == ""
+
+
 def test_keys_are_private(sandbox: tuple[Project, str]) -> None:
     """No other user of this machine can read the key, or enter its folder."""
     key = Path(str(up(*sandbox)["key"]))

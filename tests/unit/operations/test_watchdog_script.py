@@ -63,7 +63,7 @@ class Watchdog:
         return self._log.read_text().splitlines()
 
 
-@pytest.mark.parametrize("kind", ["run", "tool", "exec"])
+@pytest.mark.parametrize("kind", ["run", "detached", "tool", "exec"])
 def test_the_last_word_ends_it(tmp_path: Path, kind: str) -> None:
     """What it watched has ended in order."""
     watchdog = Watchdog(tmp_path, kind, "60")
@@ -78,6 +78,14 @@ def test_a_run_goes_when_its_client_is_gone(tmp_path: Path, closing: bool) -> No
     watchdog = Watchdog(tmp_path, "run", "60")
     watchdog.say(b"beat\n")
     assert watchdog.calls(closing=closing) == ["rm --force --volumes box"]
+
+
+@pytest.mark.parametrize("closing", [True, False])
+def test_a_detached_one_goes_where_it_was_not_started(tmp_path: Path, closing: bool) -> None:
+    """Without --force Docker leaves one alone that runs."""
+    watchdog = Watchdog(tmp_path, "detached", "0")
+    watchdog.say(b"beat\n")
+    assert watchdog.calls(closing=closing) == ["rm --volumes box "]
 
 
 def test_a_run_goes_after_its_time(tmp_path: Path) -> None:

@@ -49,6 +49,17 @@ def test_an_address_is_read_as_it_was_saved() -> None:
     assert (sandbox.server.port, sandbox.server.known_hosts) == (2222, sandbox.known_hosts)
 
 
+def test_a_sandbox_is_made_once_its_address_is_saved() -> None:
+    """One whose making was killed before has a key that may not be on its servers."""
+    home = Home.of()
+    saved(home)
+    without_key = home.is_made
+    home.key.touch()
+    whole = home.is_made
+    (home.folder / "address.json").unlink()
+    assert (without_key, whole, home.is_made) == (False, True, False)
+
+
 def test_a_sandbox_keeps_no_connection_and_has_no_visitors() -> None:
     """It may be gone any minute, and only this machine reaches it; what comes after its address asks no more."""
     sandbox = saved(Home.of())

@@ -8,7 +8,7 @@ import click
 
 from ftl.cli.output import put, put_table
 from ftl.cli.project import load_target, project_option
-from ftl.cli.running.command_line import given_command
+from ftl.cli.running.command_line import given_command, wait_lock_option
 from ftl.cli.running.run import pass_options, run
 from ftl.common.next_step import ftl
 from ftl.errors import UsageError
@@ -35,6 +35,7 @@ OPTIONAL = ("BY", "COMMIT")
 )
 @click.option("--unmark-bad", metavar="RELEASE", help="Remove the bad mark of a release.")
 @click.option("-m", "--message", "reason", metavar="REASON", default="", help="Why it is bad.")
+@wait_lock_option
 @project_option
 @pass_options
 def command(

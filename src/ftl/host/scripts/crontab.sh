@@ -110,7 +110,7 @@ if [ "$action" = notify ]; then
             "$1" "$project" "$project")
         write_script certificates.sh "$3"
     fi
-    write_script job.sh "$2" # an earlier FTL's sends nothing
+    [ ! -e "$HOME/.ftl/job.sh" ] || write_script job.sh "$2" # an earlier FTL's sends nothing
     if command -v crontab >/dev/null; then
         current
         replace_lines "# ftl-certificates $project" "$ours"

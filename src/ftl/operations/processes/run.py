@@ -24,6 +24,7 @@ from ftl.errors import FtlError, UsageError
 from ftl.events import Note
 from ftl.operations.processes.attached import attach, detach
 from ftl.operations.processes.exec import NOT_FOUND, SHELL, no_shell
+from ftl.operations.watchdog import watched
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -108,9 +109,11 @@ async def run_command(request: RunRequest, fleet: Fleet, observe: Observe, emit:
     async def create() -> None:
         created.append(await session.engine.create(name, spec))
 
+    limit = str(math.ceil(seconds))
     if request.kind == "detached":
-        await shielded(create())
-        status = await detach(session.machine, "run.sh", "ftl-run", "detached", name, str(math.ceil(seconds)))
+        async with watched(session.machine, "detached", name, limit):
+            await shielded(create())
+            status = await detach(session.machine, "run.sh", "ftl-run", "detached", name, limit)
     else:
         status = await attach(
             session.machine,
@@ -118,7 +121,7 @@ async def run_command(request: RunRequest, fleet: Fleet, observe: Observe, emit:
             "ftl-run",
             *("attached", name),
             terminal=request.kind == "terminal",
-            watchdog=("run", name, str(math.ceil(seconds))),
+            watchdog=("run", name, limit),
             emit=emit,
             prepare=lambda: shielded(create()),
         )

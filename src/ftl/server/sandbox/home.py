@@ -163,6 +163,11 @@ class Home:
         return (self.container, *(f"{self.container}.{number}" for number in range(2, servers + 1)))
 
     @property
+    def is_made(self) -> bool:
+        """Whether its making has come to the end: only then somebody can log in."""
+        return self.key.exists() and self._record.exists()
+
+    @property
     def network(self) -> str:
         """The name of the network of several servers."""
         return self.container

@@ -80,8 +80,8 @@ async def up(name: str | None, emit: Emit, *, servers: int | None = None) -> San
     async with local_engine() as engine:
         with home.lock():
             found = await _own(engine, home)
-            if found and not home.key.exists():
-                await _remove(engine, home, found)  # nobody can log in any more
+            if found and not home.is_made:
+                await _remove(engine, home, found)
                 found = []
             if not found:
                 await _create(engine, home, servers or 1, emit)
@@ -168,10 +168,12 @@ async def _create(engine: Engine, home: Home, servers: int, emit: Emit) -> None:
 
 
 async def _remove(engine: Engine, home: Home, servers: Sequence[ServerState]) -> None:
-    """Remove the sandbox's servers, their networks and files."""
+    """Remove the sandbox's servers, their networks and files, and volumes whose server is gone, or was never made."""
     for name in dict.fromkeys((home.container, *(server.name for server in servers))):
         await container.remove(engine, name)
     labels = {HOME_LABEL: str(home.folder)}
+    for volume in await engine.volumes(labels=labels):
+        await engine.remove_volume(volume.name)
     for network in await engine.networks(labels=labels):
         await engine.remove_network(network.id)
     home.remove()

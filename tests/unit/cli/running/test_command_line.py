@@ -72,7 +72,7 @@ def test_a_reason_is_one_word_for_a_shell() -> None:
 @pytest.mark.parametrize(("arguments", "seconds"), [([], 0.0), (["--wait-lock", "60"], 60.0)])
 def test_the_wait_for_the_lock_comes_with_the_command(arguments: list[str], seconds: float) -> None:
     """No command passes it on by itself."""
-    for name in ("deploy", "rollback", "prune"):
+    for name in ("deploy", "rollback", "prune", "releases"):
         command: click.Command = import_module(f"ftl.cli.commands.{name}").command
         with command.make_context(name, list(arguments)):
             assert given_command().lock_wait == seconds

@@ -214,6 +214,17 @@ def test_a_check_whose_line_or_script_was_lost_is_missed(tmp_path: Path) -> None
     assert checked(server)
 
 
+def test_the_script_of_jobs_is_renewed_and_comes_with_the_first_job_alone(tmp_path: Path) -> None:
+    """A server that leaves a cluster is told that nothing is to be sent any more, and keeps what it had."""
+    server = Server(tmp_path)
+    assert install(server, certificates=False).returncode == 0
+    script = tmp_path / ".ftl/job.sh"
+    assert not script.exists()
+    script.write_text("that of an earlier FTL\n")
+    assert install(server, certificates=False).returncode == 0
+    assert script.read_text() == crontab._job_script()
+
+
 @pytest.mark.parametrize(
     ("without", "words"),
     [

@@ -190,12 +190,15 @@ def test_a_failed_command_leaves_no_container_that_never_started() -> None:
     assert result.container not in engine.by_name
 
 
-def test_a_detached_command_has_no_guard_and_no_limit() -> None:
-    """Unless the user sets one."""
+def test_a_detached_command_has_no_limit_and_a_guard_until_it_starts() -> None:
+    """A kill before the start leaves no container; a limit is the user's to set."""
     engine = run(deployed("r1"))
     machine = FakeMachine()
+    machine.answer("ftl-guard", answer=CommandOutput(stays=True))
     result, _ = ran(engine, machine, command=("work",), kind="detached")
-    assert [command[-3:] for command in machine.commands] == [("detached", result.container, "0")]
+    assert [command[-3:] for command in machine.commands] == [("detached", result.container, "0")] * 2
+    assert ["ftl-guard" in command for command in machine.commands] == [True, False]
+    assert machine.processes[0].received.endswith(b"done\n")
 
 
 def test_another_release_needs_its_image() -> None:
