@@ -1,8 +1,9 @@
 """Faults under load: kills, cuts, two at once, full disks, crashes, power cuts; results.
 
     python -m bench.faults [--kills 300] [--cuts 60] [--slow-links 10] [--rivals 15] [--full-disks 20]
-                           [--engine-restarts 20] [--proxy-kills 10] [--reboots 10] [--clusters 6]
-                           [--commands deploy,setup] [--suite bookworm] [--store overlay2] [--worlds 1] [--seed 0]
+                           [--engine-restarts 20] [--proxy-kills 10] [--reboots 10] [--clusters 14]
+                           [--commands deploy,setup] [--cluster-commands drain,setup-join]
+                           [--suite bookworm] [--store overlay2] [--worlds 1] [--seed 0]
                            [--append FILE] [--fuzz 60]
 
 Each trial runs a command that changes the server, breaks something at one of its steps, and then checks: requests of
@@ -122,7 +123,9 @@ def main() -> None:
             )
             for number, (suite, store) in enumerate(given.engines)
         ]
-        cluster = ClusterShare(given.clusters, len(trials) if given.seed is None else given.seed)
+        cluster = ClusterShare(
+            given.clusters, given.cluster_commands, len(trials) if given.seed is None else given.seed
+        )
         for share, trial in chain(side_by_side(shares), side_by_side([cluster])):
             several = {"cluster": isinstance(share, ClusterShare)}
             line = {"commit": at, "suite": share.suite, "store": share.store, **several, **asdict(trial)}

@@ -13,10 +13,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
+from math import lcm
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lab.servers import Lab
+from tests.faults.commands import WAIT
 from tests.faults.kinds import SERVER_FAULTS, Faults, Kind, Link
 from tests.faults.objects import local_leftovers, snapshot
 from tests.faults.running import Commands
@@ -25,6 +27,7 @@ from tests.faults.undisturbed import UndisturbedRun, moments
 from tests.harness import Project, environment
 
 from bench.cluster.stage import Stage, total
+from bench.faults.cluster_commands import CLUSTER_NAMED, ClusterCommand
 from bench.faults.worlds import made
 from bench.project import remove_images, run_name
 
@@ -44,32 +47,19 @@ SETTLE_SECONDS = 120.0
 
 _COMPARED = ("file ", "setting ", "network ", "volume ", "cron ", "rule ")
 
-
-@dataclass(frozen=True, slots=True)
-class ClusterCommand:
-    """A command of a cluster, with what runs before it and what leads back; {b} is the second server."""
-
-    argv: tuple[str, ...]
-    before: tuple[tuple[str, ...], ...] = ()
-    after: tuple[tuple[str, ...], ...] = ()
-
-
-_WAIT = ("--wait-lock", "60")
-_DRAIN, _RESUME = ("servers", "drain", "{b}"), ("servers", "resume", "{b}", *_WAIT)
-
-COMMANDS: Sequence[ClusterCommand] = (
-    ClusterCommand(_DRAIN, after=(_RESUME,)),
-    ClusterCommand(_RESUME, before=(_DRAIN,), after=(_RESUME,)),
-    ClusterCommand(("deploy",)),
-    ClusterCommand(("setup",), after=(("setup",),)),
-)
+_WORKER = {"name": "worker", "build": "app", "command": "sleep 100000", "stop_timeout": 1}
 
 
 class Cluster(Commands):
-    """The servers a, b and c behind a relay each, with clients at every proxy."""
+    """The servers a, b and c behind a relay each, with clients at every proxy.
+
+    Attributes:
+        asked: Servers whose proxies are to answer: without one that joins or leaves.
+    """
 
     def __init__(self, lab: Lab, folder: Path, name: str, links: ExitStack) -> None:
         self.servers = lab.cluster(*[SUITE] * 3)
+        self.asked = [*self.servers]
         self.links = {server.name: links.enter_context(Link(server)) for server in self.servers}
         self.home, self.temporary = folder / "home", folder / "tmp"
         self.temporary.mkdir()
@@ -91,22 +81,31 @@ class Cluster(Commands):
     def change(self) -> None:
         """Write a new version."""
         self.version += 1
-        self.project.write({"ftl.yaml": self.stage.config(), "app/www/index.html": f"v{self.version}"})
+        self.project.write({"app/www/index.html": f"v{self.version}"})
+        self.write_servers(self.servers)
+
+    def write_servers(self, servers: Sequence[Server]) -> None:
+        """Write an ftl.yaml with these servers."""
+        self.stage.servers = servers
+        config = self.stage.config()
+        self.project.write({"ftl.yaml": {**config, "services": [*config["services"], _WORKER]}})
 
     def words(self, argv: tuple[str, ...]) -> tuple[str, ...]:
-        """Arguments with the name of the second server in its place."""
-        return tuple(word.format(b=f"{self.servers[1].name}.test") for word in argv)
+        """Arguments with the names of servers in their places."""
+        _, b, c = (f"{server.name}.test" for server in self.servers)
+        return tuple(word.format(b=b, c=c) for word in argv)
 
     def answers(self) -> bool:
         """Whether each proxy answers from one release, whichever."""
-        return len({self._ask(server) for server in self.servers for _ in range(4)} - {(200, "")}) == 1
+        return len({self._ask(server) for server in self.asked for _ in range(4)} - {(200, "")}) == 1
 
     def is_settled(self) -> bool:
         """Whether each proxy answers from the release of now, and all servers are ready."""
         if {self._ask(server) for server in self.servers} != {(200, f"v{self.version}")}:
             return False
         states = [server["state"] for server in self.run("servers").result.get("servers", ())]
-        return states == ["ready"] * 3 and self.stage.replicas_running(self.servers[0]) == self.stage.replicas
+        replicas = self.stage.replicas + 1  # of the worker
+        return states == ["ready"] * 3 and self.stage.replicas_running(self.servers[0]) == replicas
 
     def differences(self) -> list[str]:
         """What is there on a server, or here, and was not, or the other way round."""
@@ -136,40 +135,46 @@ class Cluster(Commands):
 class ClusterTrials:
     """Makes trials of a cluster."""
 
-    def __init__(self, cluster: Cluster, seed: int) -> None:
+    def __init__(self, cluster: Cluster, commands: Sequence[ClusterCommand], seed: int) -> None:
         self._cluster = cluster
+        self._commands = commands
         self._seed = seed
-        self._known: dict[tuple[str, ...], UndisturbedRun] = {}
+        self._known: dict[ClusterCommand, UndisturbedRun] = {}
 
     def run(self, kind: Kind, turn: int, attempt: int) -> Trial:
         """One fault, and the checks."""
         cluster, chance = self._cluster, random.Random(f"{self._seed} cluster {turn} {attempt}")
-        command = COMMANDS[(turn + turn // len(KINDS)) % len(COMMANDS)]
+        # Without the shift each kind would meet some of the commands alone.
+        command = self._commands[(turn + turn // lcm(len(KINDS), len(self._commands))) % len(self._commands)]
         victim = cluster.servers[(turn // 2) % 3]
         known = self._known_run(command)
         drawn = moments(*known, chance.randrange(1 << 30))
         step, occurrence, delay = next(islice(drawn, 1))
-        words = " ".join(command.argv)
-        trial = Trial(kind, words, f"{words}: {step}[{occurrence}]+{delay:.2f} at {victim.name}")
+        trial = Trial(kind, str(command), f"{command}: {step}[{occurrence}]+{delay:.2f} at {victim.name}")
         clock = Clock(trial.seconds)
         self._prepare(command)
         cluster.told.clear()
         cluster.locked = 0.0
         clock.lap("before")
         faults = Faults(victim, cluster.links[victim.name])
-        with cluster.stage.loads(cluster.servers) as loads:
+        with cluster.stage.loads(cluster.asked) as loads:
             rivals: list[Ended] = []
             argv = cluster.words(command.argv)
             fault = faults.of(kind, chance, lambda: rivals.append(cluster.run(*argv)))
-            ended = cluster.run_until(argv, at_step(step, occurrence, _noting(trial, fault), delay))
+            struck = _noting(trial, fault)
+            ended = cluster.run_until(
+                argv,
+                at_step(step, occurrence, struck, delay) if step else lambda _: None,
+                after=None if step else delay,
+                fault=None if step else struck,
+            )
             clock.lap("command")
             at = time.monotonic()
             faults.end(kind)
             trial.hung = None in {each.status for each in (ended, *rivals)}
             trial.site_lost = not within(cluster.answers)
             clock.lap("site")
-            ends = [cluster.run(*cluster.words(each)) for each in command.after]
-            trial.wrong += [f"afterwards: {each}" for each in ends if each.status != 0]
+            trial.wrong += self._lead_back(command)
             self._converge(trial)
             clock.lap("deploys")
             trial.recovery = time.monotonic() - at
@@ -181,7 +186,7 @@ class ClusterTrials:
 
     def _converge(self, trial: Trial) -> None:
         cluster = self._cluster
-        ends = [cluster.run("deploy", *_WAIT), cluster.run("deploy")]
+        ends = [cluster.run("deploy", *WAIT), cluster.run("deploy")]
         trial.status_wrong = not within(cluster.is_settled)
         within(lambda: not cluster.differences())
         trial.leftovers = cluster.differences()
@@ -191,20 +196,40 @@ class ClusterTrials:
             trial.wrong.append(f"next deploys: {ends[0]}; {ends[1]}")
 
     def _prepare(self, command: ClusterCommand) -> None:
-        if command.argv == ("deploy",):
-            self._cluster.change()
+        cluster = self._cluster
+        if command.changes:
+            cluster.change()
+        cluster.asked = [*cluster.servers] if command.third == "stays" else cluster.servers[:2]
+        if command.third != "stays":
+            cluster.run_well(*cluster.words(("servers", "drain", "{c}")))
+            cluster.write_servers(cluster.servers[:2])
+        if command.third == "joins":
+            cluster.run_well("setup")
+            cluster.write_servers(cluster.servers)
         for argv in command.before:
-            self._cluster.run_well(*self._cluster.words(argv))
+            cluster.run_well(*cluster.words(argv))
+        if command.forget:
+            cluster.servers[1].run("sh", "-c", command.forget)
+
+    def _lead_back(self, command: ClusterCommand) -> list[str]:
+        """Run what leads back to the state from which a deploy converges; those that end badly."""
+        cluster = self._cluster
+        ends = [cluster.run(*cluster.words(argv)) for argv in command.after]
+        if command.third == "leaves":
+            cluster.write_servers(cluster.servers)
+            ends.append(cluster.run("setup"))
+        return [f"afterwards: {ended}" for ended in ends if ended.status != 0]
 
     def _known_run(self, command: ClusterCommand) -> UndisturbedRun:
         """The steps of a command, which is run once to see them."""
-        if command.argv not in self._known:
+        if command not in self._known:
             self._prepare(command)
             clean = self._cluster.run_well(*self._cluster.words(command.argv))
-            for argv in command.after:
-                self._cluster.run_well(*self._cluster.words(argv))
-            self._known[command.argv] = UndisturbedRun(clean.steps, clean.seconds)
-        return self._known[command.argv]
+            if wrong := self._lead_back(command):
+                raise RuntimeError("; ".join(wrong))
+            self._cluster.run_well("deploy")
+            self._known[command] = UndisturbedRun(clean.steps, clean.seconds)
+        return self._known[command]
 
 
 def _noting(trial: Trial, fault: Callable[[int], bool]) -> Callable[[int], None]:
@@ -228,6 +253,7 @@ class ClusterShare:
 
     Attributes:
         count: How many.
+        commands: Names of the commands.
         seed: Of the moments.
         number: Of its process.
         suite: Of the servers.
@@ -235,6 +261,7 @@ class ClusterShare:
     """
 
     count: int
+    commands: Sequence[str]
     seed: int
     number: int = 0
     suite: str = SUITE
@@ -243,14 +270,14 @@ class ClusterShare:
     def trials(self) -> Iterator[Trial]:
         """Make them, in turn of each kind."""
         turns = [(KINDS[turn % len(KINDS)], turn) for turn in range(self.count)]
-        yield from made(str(self), turns, partial(_cluster, self.seed))
+        yield from made(str(self), turns, partial(_cluster, self.commands, self.seed))
 
     def __str__(self) -> str:
         return "cluster"
 
 
 @contextmanager
-def _cluster(seed: int) -> Iterator[ClusterTrials]:
+def _cluster(names: Sequence[str], seed: int) -> Iterator[ClusterTrials]:
     """A prepared cluster, and what makes trials in it."""
     name = run_name("fault-cluster")
     with (
@@ -259,6 +286,7 @@ def _cluster(seed: int) -> Iterator[ClusterTrials]:
         ExitStack() as links,
     ):
         try:
-            yield ClusterTrials(Cluster(lab, Path(folder), name, links), seed)
+            commands = [CLUSTER_NAMED[each] for each in names]
+            yield ClusterTrials(Cluster(lab, Path(folder), name, links), commands, seed)
         finally:
             remove_images(name)

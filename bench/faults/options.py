@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, get_args
 from lab.servers import Store
 from tests.faults.commands import NAMED
 
+from bench.faults.cluster_commands import CLUSTER_NAMED
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -40,6 +42,7 @@ class Options:
         seed: Of the order and the moments; None: the number of the trials that `append` has of this commit.
         append: File to which each trial is added as a line.
         clusters: Trials on three servers, in turn of each kind.
+        cluster_commands: Names of the commands there.
         fuzz: Seconds for the fuzzing of parsers; 0: none.
     """
 
@@ -49,6 +52,7 @@ class Options:
     seed: int | None
     append: Path | None
     clusters: int
+    cluster_commands: Sequence[str]
     fuzz: float
 
 
@@ -60,7 +64,14 @@ def parse(description: str | None) -> Options:
     for kind, number in DEFAULTS.items():
         parser.add_argument(f"--{kind.replace('_', '-')}s", dest=kind, type=int, default=number)
     parser.add_argument(
-        "--clusters", type=int, default=6, help="trials on three servers: drain, resume, deploy, setup"
+        "--clusters",
+        type=int,
+        default=len(CLUSTER_NAMED),
+        help="trials on three servers, in turn of each kind",
+    )
+    there = _several([*CLUSTER_NAMED])
+    parser.add_argument(
+        "--cluster-commands", type=there, default=[*CLUSTER_NAMED], help="of these; default: all"
     )
     commands = _several([*NAMED])
     parser.add_argument("--commands", type=commands, default=[*NAMED], help="with commas; default: all")
@@ -82,6 +93,7 @@ def parse(description: str | None) -> Options:
         seed=given.seed,
         append=given.append,
         clusters=given.clusters,
+        cluster_commands=given.cluster_commands,
         fuzz=given.fuzz,
     )
 

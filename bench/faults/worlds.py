@@ -18,6 +18,7 @@ from lab.server import docker
 from lab.servers import Lab
 from tests.faults.commands import NAMED, PREVIEW
 from tests.faults.kinds import Kind, Link
+from tests.faults.sandboxes import remove_sandbox
 from tests.faults.secret_scan import planted
 from tests.faults.sources import REGISTRY_USER
 from tests.faults.trials import Trial, Trials
@@ -143,6 +144,7 @@ class Share:
                     known = KnownRuns(self.known)
                     yield Trials(world, chosen, seed=self.seed, link=link, known=known, apart=apart)
             finally:
+                remove_sandbox(name)
                 for ending in ("", "-web", "-y", f"-y-{PREVIEW}", "-s", "-k"):
                     remove_images(f"{name}{ending}")
 

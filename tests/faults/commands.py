@@ -19,6 +19,8 @@ Argv = tuple[str, ...]
 class Command:
     """A command that is broken off.
 
+    In its arguments, {name} is the name of the world's project, {previous} the release before the live one.
+
     Attributes:
         argv: Its arguments.
         before: Commands that run undisturbed before it.
@@ -78,6 +80,11 @@ def _restore(data: Data) -> Command:
     return Command(argv, after=(argv,), project="store", data=(data, "restore"))
 
 
+def _drill(data: Data) -> Command:
+    argv = ("restore", data, f"good-{data}.{'dump' if data == 'db' else 'rdb'}", "--drill")
+    return Command(argv, after=(argv,), project="store", data=(data, "drill"))
+
+
 def _change_secret(argv: Argv, stdin: str = "") -> Command:
     return Command(argv, after=(argv,), project="store", data=("secrets", "set"), stdin=stdin, local=True)
 
@@ -99,17 +106,37 @@ printf 'FROM ftl-lab-proxy:first\nLABEL ftl.lab.newer="%s"\n' "$(date +%s%N)" | 
 # Images of proxies before, each of which was made for a trial.
 OLD_PROXIES = "docker image prune --force --filter label=ftl.lab.newer > /dev/null"
 
+# Of the project with data, so that a deploy of it has something to do.
+NO_IDLE = "docker rm --force $(docker ps --all --quiet --filter label=ftl.service=idle) > /dev/null"
+
 UPGRADE = ("deploy", "--upgrade-proxy", *WAIT)
+END_HOLD = ("deploy", "--end-hold", *WAIT)
+HOLD = ("rollback", "--hold", "--message", "a trial")
+WITH_BACKUP = ("deploy", "--backup", *WAIT)
+MARK = ("releases", "--mark-bad", "{previous}", "--message", "a trial", *WAIT)
+UNMARK = ("releases", "--unmark-bad", "{previous}", *WAIT)
+BACKUP_JOB = ("jobs", "run", "backup.cache")
+FROM_SERVER = ("restore", "cache", "--from-server", "latest", "--yes", *WAIT)
+SANDBOX = ("--name", "{name}")
+SANDBOX_UP, SANDBOX_DOWN = ("sandbox", "up", *SANDBOX), ("sandbox", "down", *SANDBOX)
+SANDBOXES = ("sandbox", "up", "--servers", "2", *SANDBOX)
+COMPLETION = ("completion", "install", "bash")
 PREVIEW = "one"
 
 NAMED: Mapping[str, Command] = {
     "deploy": Command(("deploy",)),
+    "deploy-one": Command(("deploy", "web")),
     "deploy-watch": Command(("deploy", "--watch", "30s")),
+    "deploy-backup": Command(
+        WITH_BACKUP, forget=NO_IDLE, after=(WITH_BACKUP,), project="store", data=("db", "deploy")
+    ),
     "upgrade-proxy": Command(UPGRADE, forget=NEWER_PROXY, after=(UPGRADE,), tidy=OLD_PROXIES),
     "rollback": Command(("rollback",)),
-    "rollback-hold": Command(
-        ("rollback", "--hold", "--message", "a trial"), after=(("deploy", "--end-hold", *WAIT),)
-    ),
+    "rollback-hooks": Command(("rollback", "--hooks")),
+    "rollback-hold": Command(HOLD, after=(END_HOLD,)),
+    "end-hold": Command(("deploy", "--end-hold"), before=(HOLD,), after=(END_HOLD,)),
+    "mark-bad": Command(MARK, after=(UNMARK,)),
+    "unmark-bad": Command(UNMARK, before=(MARK,), after=(UNMARK,)),
     "restart": Command(("restart",)),
     "scale-up": Command(("scale", "web=4")),
     "scale-down": Command(("scale", "web=1")),
@@ -125,7 +152,7 @@ NAMED: Mapping[str, Command] = {
     "remove": Command(REMOVE, before=(("deploy",),), after=(REMOVE,), may_be_done=True, project="passing"),
     "remove-backups": Command(
         REMOVE_BACKUPS,
-        before=(("deploy",), ("jobs", "run", "backup.cache")),
+        before=(("deploy",), BACKUP_JOB),
         after=(REMOVE_BACKUPS,),
         may_be_done=True,
         project="kept",
@@ -140,13 +167,33 @@ NAMED: Mapping[str, Command] = {
         project="passing",
     ),
     "run": Command(("run", "worker", "--", "sleep", "2")),
+    "run-detached": Command(("run", "--detach", "worker", "--", "sleep", "2")),
     "exec": Command(("exec", "worker", "--", "sleep", "2")),
     "job": Command(("jobs", "run", "tick"), refusal=1),
+    "backup-job": Command(
+        BACKUP_JOB,
+        before=(("deploy",),),
+        after=(REMOVE_BACKUPS,),
+        project="kept",
+        refusal=1,
+    ),
     "backup": _backup("db"),
     "backup-redis": _backup("cache"),
     "restore": _restore("db"),
     "restore-redis": _restore("cache"),
+    "restore-server": Command(
+        FROM_SERVER,
+        before=(("deploy",), BACKUP_JOB),
+        after=(FROM_SERVER, REMOVE_BACKUPS),
+        project="kept",
+    ),
+    "drill": _drill("db"),
+    "drill-redis": _drill("cache"),
     "secrets": _change_secret(SET_SECRET, stdin=NEW),
     "secrets-edit": _change_secret(EDIT_SECRETS),
+    "sandbox-up": Command(SANDBOX_UP, after=(SANDBOX_UP, SANDBOX_DOWN), local=True),
+    "sandbox-up-several": Command(SANDBOXES, after=(SANDBOXES, SANDBOX_DOWN), local=True),
+    "sandbox-down": Command(SANDBOX_DOWN, before=(SANDBOXES,), after=(SANDBOX_DOWN,), local=True),
+    "completion": Command(COMPLETION, after=(COMPLETION,), local=True),
 }
 """Every command that is broken off, by the name that the bench has for it."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.harness import Project
 
 Data = Literal["db", "cache", "secrets"]
-Action = Literal["backup", "restore", "set"]
+Action = Literal["backup", "restore", "drill", "deploy", "set"]
 
 READY_SECONDS = 60.0
 
@@ -137,38 +137,39 @@ class Store:
         if action == "restore":
             self._fill(data, FEW)
         (self.project.folder / DATABASES[data].file).unlink(missing_ok=True)
-        self._before[data] = self._count(data)
+        for each in _dumped(data, action):
+            self._before[each] = self._count(each)
 
     def after_fault(self, data: Data, action: Action) -> list[str]:
         """What is wrong right after the fault: a cut dump with the name of a whole one, other rows, another value."""
         if data == "secrets":
             return self._wrong_secret(OLD, NEW)
-        if action == "restore":
-            good = (self._before[data], self._full(data))
+        if action in ("restore", "drill"):
+            good = (self._before[data], *((self._full(data),) if action == "restore" else ()))
             rows = self._count(data)
-            return [] if rows in good else [f"{data} has {rows} after the fault: neither of {good}"]
-        return self._wrong_dumps(data)
+            return [] if rows in good else [f"{data} has {rows} after the fault: none of {good}"]
+        return [line for each in _dumped(data, action) for line in self._wrong_dumps(each)]
 
     def at_end(self, data: Data, action: Action) -> list[str]:
         """What is wrong after the command was repeated undisturbed."""
         if data == "secrets":
             return [*self._wrong_secret(NEW), *self._strays_here()]
-        wrong = self._wrong_dumps(data)
+        wrong = [line for each in _dumped(data, action) for line in self._wrong_dumps(each)]
         if action == "restore" and (rows := self._count(data)) != self._full(data):
             wrong.append(f"{data} has {rows} after a restore of {self._full(data)}")
         if action == "backup" and not (self.project.folder / DATABASES[data].file).exists():
             wrong.append(f"there is no {DATABASES[data].file} after a backup")
         self._in(data, DATABASES[data].tidy)
         wrong += [f"left in {data}: {line}" for line in self._in(data, DATABASES[data].strays).splitlines()]
-        for kept in self._kept_dumps(data):
+        for kept in (file for each in _dumped(data, action) for file in self._kept_dumps(each)):
             if not kept.name.endswith(".partial"):
                 kept.unlink()  # on purpose: the state before
         return wrong + self._strays_here()
 
     def _kept_dumps(self, data: Data) -> list[Path]:
-        """Dumps of the state before a restore, which are made in the user's state folder."""
+        """Dumps of the state before a restore or a deploy, which are made in the user's state folder."""
         folder = Path(self.project.environment["XDG_STATE_HOME"]) / "ftl" / "backups"
-        return list(folder.rglob(f"{data}-before-restore-*"))
+        return list(folder.rglob(f"{data}-*"))
 
     def _full(self, data: Data) -> str:
         return f"{ROWS}|{ROWS * (ROWS + 1) // 2}" if data == "db" else str(ROWS)
@@ -220,3 +221,8 @@ class Store:
             if done.returncode == 0 or not wait or time.monotonic() > end:
                 return done.stdout.decode(errors="replace").strip()
             time.sleep(0.5)
+
+
+def _dumped(data: Data, action: Action) -> tuple[Data, ...]:
+    """Databases that a command dumps: a deploy all of them."""
+    return ("db", "cache") if action == "deploy" else (data,)

@@ -105,6 +105,7 @@ class Trials:
         self._seed = seed
         self._apart = apart
         self._known = known
+        self._previous = ""
 
     def _at_turn(self, kind: Kind, turn: int, attempt: int) -> tuple[Command, Moment]:
         """The command and the moment of a turn; one that nobody has tried yet runs undisturbed, to see its steps."""
@@ -121,7 +122,7 @@ class Trials:
         """Steps and seconds of a command."""
         self._prepare(command)
         project = self._project(command)
-        clean = self._world.run_well(*command.argv, project=project, stdin=command.stdin)
+        clean = self._world.run_well(*self._words(command.argv), project=project, stdin=command.stdin)
         self._lead_back(command)
         if command.argv != ("deploy",):
             self._world.run_well("deploy")
@@ -136,10 +137,16 @@ class Trials:
             "kept": world.kept,
         }[command.project]
 
+    def _words(self, argv: tuple[str, ...]) -> tuple[str, ...]:
+        """Arguments with names in their places."""
+        return tuple(word.format(name=self._world.name, previous=self._previous) for word in argv)
+
     def _prepare(self, command: Command) -> None:
         self._world.change()
+        if any("{previous}" in word for word in command.argv):
+            self._previous = self._world.previous_release()
         for argv in command.before:
-            self._world.run_well(*argv, project=self._project(command))
+            self._world.run_well(*self._words(argv), project=self._project(command))
         if command.forget:
             self._world.server.run("sh", "-c", command.forget)
         if command.data is not None:
@@ -149,7 +156,7 @@ class Trials:
         """Run what leads back to the state from which a deploy converges; one line for each thing that is wrong."""
         wrong = self._world.store.after_fault(*command.data) if command.data is not None else []
         ends = [
-            self._world.run(*argv, project=self._project(command), stdin=command.stdin)
+            self._world.run(*self._words(argv), project=self._project(command), stdin=command.stdin)
             for argv in command.after
         ]
         good = {0, 2} if command.may_be_done else {0}
@@ -208,10 +215,11 @@ class Trials:
     def _broken(self, trial: Trial, command: Command, moment: Moment, chance: random.Random) -> list[Ended]:
         """Run the command, and break something at a moment; the ends of all its runs."""
         world, project = self._world, self._project(command)
+        argv = self._words(command.argv)
         ended: list[Ended] = []
 
         def run_again() -> None:
-            ended.append(world.run(*command.argv, project=project, stdin=command.stdin))
+            ended.append(world.run(*argv, project=project, stdin=command.stdin))
 
         rival = threading.Thread(target=run_again)
         fault = self._faults.of(trial.kind, chance, rival.start)
@@ -221,7 +229,7 @@ class Trials:
 
         step, occurrence, delay = moment
         first = world.run_until(
-            command.argv,
+            argv,
             at_step(step, occurrence, strike, delay) if step else lambda _: None,
             project=project,
             after=None if step else delay,

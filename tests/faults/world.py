@@ -25,6 +25,7 @@ from tests.faults.objects import (
     stored_secrets,
 )
 from tests.faults.running import Commands
+from tests.faults.sandboxes import sandbox_objects
 from tests.faults.secret_scan import planted
 from tests.faults.sources import REGISTRY_USER, Sources, with_backups
 from tests.faults.store import EDITOR, Store
@@ -208,6 +209,11 @@ class World(Commands):
     def _run_store(self, *argv: str, stdin: str = "") -> None:
         self.run_well(*argv, project=self.store.project, stdin=stdin)
 
+    def previous_release(self) -> str:
+        """The release before the live one."""
+        releases = self.run_well("releases").result["releases"]
+        return str(next(each["release"] for each in releases if each["outcome"] == "replaced"))
+
     # --- what holds ---------------------------------------------------------------------------------
 
     @contextmanager
@@ -303,6 +309,7 @@ class World(Commands):
             if len(tags) > KEPT_RELEASES
         ]
         kept += runs_kept(self.server, self.name)
+        kept += [f"+ {kind} here {name}" for kind, name in sandbox_objects(self.name)]
         return sorted(there) + kept + local_leftovers(self.home, self.temporary)
 
     def _snapshot(self) -> frozenset[str]:
