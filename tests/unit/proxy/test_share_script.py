@@ -129,6 +129,25 @@ def test_what_is_taken_is_on_the_disk_before_it_is_renamed(proxy: Proxy) -> None
     assert not any("missing" in line for line in lines)
 
 
+LOADED = """#!/bin/sh
+[ "$1" = reload ] || exit 0
+while [ "$1" != --config ]; do shift; done
+cat "$2" >>"$LOG.loaded"
+[ ! -e "$LOG.stored" ] || mv "$LOG.stored" "${LOG%/log}/config/ftl/caddy.json"
+"""
+
+
+def test_routes_that_are_stored_meanwhile_are_loaded_again(proxy: Proxy) -> None:
+    """A deploy passes over a lock that is held for long: Caddy must not stay with the routes before it."""
+    (proxy.root / "bin/caddy").write_text(LOADED)
+    (proxy.root / "log.stored").write_text('["new", "unix//dev/shm/shop-0123456789ab.sock"]')
+    assert proxy.take() == 0
+    sock = '"unix//dev/shm/shop-digest.sock"]'
+    assert (proxy.root / "log.loaded").read_text() == f'[{sock}["new", {sock}'
+    assert proxy.take() == 0
+    assert (proxy.root / "log.loaded").read_text().count(sock) == 3, "once where nothing is stored"
+
+
 def test_nothing_is_unpacked_where_caddy_would_load_it(proxy: Proxy) -> None:
     """What a run that was killed has left goes, also of an earlier FTL; a refused certificate changes nothing."""
     for folder in (".ftl-taken-shop", "ftl/.taken-shop"):
