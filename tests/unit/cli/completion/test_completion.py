@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -14,7 +12,7 @@ import pytest
 from click.shell_completion import get_completion_class
 
 from ftl.cli.app import cli
-from ftl.cli.commands.completion import SHELLS, _script
+from ftl.cli.commands.completion import SHELLS
 from ftl.cli.completion.first_words import complete_first_words
 from ftl.cli.completion.names import BACKUP_JOB
 from ftl.cli.completion.seen import remember, remember_previews, seen
@@ -23,44 +21,7 @@ from ftl.cli.overview import names
 from ftl.config.models.backup import JOB_PREFIX
 
 if TYPE_CHECKING:
-    from ..conftest import Cli
-
-FTL_YAML = """
-project:
-  name: shop
-services:
-  - name: web
-    jobs: []
-  - {name: worker, image: x}
-dependencies:
-  - postgres:16
-  - {name: cache, image: redis}
-jobs:
-  - name: nightly
-backups:
-  - {dependency: postgres, schedule: 0 3 * * *}
-"""
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home, which is also a project's folder; `ftl` is on PATH."""
-    for name, folder in (
-        ("HOME", ""),
-        ("XDG_STATE_HOME", "state"),
-        ("XDG_CONFIG_HOME", "config"),
-        ("XDG_DATA_HOME", "data"),
-    ):
-        monkeypatch.setenv(name, str(tmp_path / folder))
-    monkeypatch.delenv("ZDOTDIR", raising=False)
-    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "ftl.yaml").write_text(FTL_YAML)
-    (tmp_path / "state/ftl/sandbox/ci").mkdir(parents=True)
-    (tmp_path / "state/ftl/sandbox/ci/address.json").write_text("{}")
-    (tmp_path / "ftl.staging.yaml").write_text("")
-    (tmp_path / "ftl.preview.yaml").write_text("")
-    return tmp_path
+    from pathlib import Path
 
 
 def complete(line: str) -> list[str]:
@@ -250,57 +211,6 @@ def test_what_was_seen_is_kept_newest_first(home: Path) -> None:
     remember("shop", "b", ["r2"])
     remember("shop", "a", ["r2"])
     assert (seen("servers"), seen("releases:shop")) == (["a", "b"], ["r2", "r1"])
-
-
-SCRIPTS = {
-    "bash": '. {script}; COMP_WORDS=(ftl depl); COMP_CWORD=1; _ftl_completion ftl; echo "${{COMPREPLY[@]}}"',
-    "fish": "source {script}; complete -C 'ftl depl'",
-    "zsh": "compdef() {{ :; }}; . {script}; compadd() {{ print -r -- $completions; }}; "
-    "_describe() {{ print -r -- $completions_with_descriptions; }}; words=(ftl depl); CURRENT=2; _ftl_completion",
-}
-
-
-@pytest.mark.parametrize("shell", SHELLS)
-def test_shells(home: Path, shell: str) -> None:
-    """The installed script completes in the shell itself."""
-    if shutil.which(shell) is None:
-        pytest.skip(f"{shell} is not installed")
-    script = home / f"script.{shell}"
-    script.write_text(_script(shell))
-    command = SCRIPTS[shell].format(script=script)
-    done = subprocess.run([shell, "-c", command], capture_output=True, text=True, timeout=60, check=False)
-    assert done.stdout.startswith("deploy"), done.stderr
-
-
-def test_install(home: Path, cli: Cli) -> None:
-    """The script and the line that loads it are written once, at the end of the startup file."""
-    (home / ".bashrc").write_text("alias x=y")
-    for _ in range(2):
-        assert cli(["completion", "install", "bash"]).code == 0
-    lines = (home / ".bashrc").read_text().splitlines()
-    assert lines[0] == "alias x=y"
-    assert len(lines) == 2
-    assert cli(["completion", "install", "zsh", "--json"]).result["files"][1] == str(home / ".zshrc")
-    assert cli(["completion", "install", "fish"]).code == 0
-    assert "_ftl_completion" in (home / "config/fish/completions/ftl.fish").read_text()
-    assert "_ftl_completion" in cli(["completion", "script", "bash"]).out
-
-
-@pytest.mark.timeout(30)
-def test_a_startup_file_that_is_no_file_is_refused(home: Path, cli: Cli) -> None:
-    """A FIFO would be waited for without end."""
-    os.mkfifo(home / ".bashrc")
-    code, _, err = cli(["completion", "install", "bash"])
-    assert (code, "it is a FIFO, not a regular file" in err) == (2, True)
-
-
-def test_install_asks_for_the_shell_that_it_does_not_know(
-    home: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Another shell is an error with the commands for those that work."""
-    monkeypatch.setenv("SHELL", "/bin/csh")
-    code, _, err = cli(["completion", "install"])
-    assert (code, "ftl completion install bash" in err) == (2, True)
 
 
 HEAVY = {

@@ -1,4 +1,4 @@
-"""`ftl init --from` with Kamal's destinations that have secrets of their own."""
+"""`ftl init --from` with destinations of Kamal: environments, their lists and secrets."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ftl.config.loading import load
 from ftl.config.project_files import ProjectFiles
-from ftl.config.variables.sources import variables_of
+from ftl.config.variables.sources import read_variables, variables_of
 from ftl.onboarding.takeover.report import Verdict
 from tests.unit.onboarding.takeover.kamal.test_kamal import HEAD, words
 from tests.unit.onboarding.takeover.test_others import taken, verdicts
@@ -136,3 +136,60 @@ def test_a_volume_of_a_destination_is_another_one(tmp_path: Path) -> None:
     assert "-v other:/from -v shop_other:/to" in words(report, "volumes[1]")
     assert "deploy.staging.yml: volumes[2]" not in verdicts(report)
     assert f"# TO DO volumes[0]: {row}" in (tmp_path / "ftl.staging.yaml").read_text()
+
+
+def test_a_destination_has_other_items_of_a_list(tmp_path: Path) -> None:
+    """Files and hosts of deploy.yml that it has not are removed."""
+    lines = (
+        HEAD
+        + """
+servers: {web: {hosts: [192.0.2.1], options: {add-host: ['a:192.0.2.5', 'a:192.0.2.6', 'b:192.0.2.7']}}}
+proxy: {host: shop.example.com}
+accessories:
+  db: {image: 'postgres:16', host: 192.0.2.1, files: ['a.conf:/etc/a', 'b.conf:/etc/b']}
+"""
+    )
+    staging = """
+servers: {web: {hosts: [192.0.2.1], options: {add-host: ['a:192.0.2.5']}}}
+accessories: {db: {files: ['c.conf:/etc/a']}}
+"""
+    files = {"config/deploy.yml": lines, "config/deploy.staging.yml": staging}
+    project, _ = taken(tmp_path, "config/deploy.yml", files | {f"{name}.conf": name for name in "abc"})
+    other = load(ProjectFiles(tmp_path / "ftl.yaml", read_variables(tmp_path, {}), "staging"), fetch=False)
+    assert {file.path: file.content for file in project.dependencies[0].files} == {
+        "/etc/a": "a",
+        "/etc/b": "b",
+    }
+    assert {file.path: file.content for file in other.dependencies[0].files} == {"/etc/a": "c"}
+    assert len(project.services[0].extra_hosts) == 3
+    assert other.services[0].extra_hosts == ("a:192.0.2.5",)
+
+
+def test_a_destination_becomes_an_environment(tmp_path: Path) -> None:
+    """deploy.staging.yml is merged as Kamal does, and what differs is in ftl.staging.yaml."""
+    base = (
+        HEAD
+        + """
+servers: {web: [192.0.2.1], jobs: {hosts: [192.0.2.1], cmd: bin/jobs}}
+proxy: {host: shop.example.com, ssl: true}
+env: {clear: {RAILS_ENV: production, LOG: info}}
+"""
+    )
+    staging = """
+servers: {web: [192.0.2.9]}
+proxy: {host: staging.example.com}
+env: {clear: {RAILS_ENV: staging}}
+"""
+    files = {"config/deploy.yml": base, "config/deploy.staging.yml": staging, "config/deploy.empty.yml": ""}
+    project, report = taken(tmp_path, "config/deploy.yml", files)
+    variables = read_variables(tmp_path, {})
+    other = load(ProjectFiles(tmp_path / "ftl.yaml", variables, environment="staging"), fetch=False)
+    assert (project.project.domain, other.project.domain) == ("shop.example.com", "staging.example.com")
+    assert (project.server.host, other.server.host) == ("192.0.2.1", "192.0.2.9")
+    assert [item.name for item in other.services] == ["web", "jobs"]
+    assert other.services[0].env == {"RAILS_ENV": "staging", "LOG": "info"}
+    assert (
+        load(ProjectFiles(tmp_path / "ftl.yaml", variables, environment="empty"), fetch=False).server
+        == project.server
+    )
+    assert words(report, "deploy.staging.yml").endswith("`ftl -e staging deploy`")
