@@ -147,11 +147,8 @@ class WaitHealthy(ContainersStep):
     """Wait until each of the containers passes the health check."""
 
     kind = "wait_healthy"
+    sentence = "wait until {0.service} is healthy ({0.check})"
     check: HealthSpec
-
-    @property
-    def text(self) -> str:
-        return f"wait until {self.service} is healthy ({self.check})"
 
     def in_swarm(self, services: Mapping[ContainerRef, int], *, starts: bool) -> Iterable[Step]:
         return [

@@ -160,6 +160,7 @@ class ReachFromProxies(GivenServersStep):
     """
 
     kind = "reach"
+    sentence = "try whether the proxies reach {0.service}"
     service: str
     alias: str
     port: int
@@ -168,10 +169,6 @@ class ReachFromProxies(GivenServersStep):
     @property
     def subject(self) -> str:
         return self.service
-
-    @property
-    def text(self) -> str:
-        return f"try whether the proxies reach {self.service}"
 
 
 @dataclass(frozen=True, slots=True)
