@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ftl.engine.values import Image
 
 SUITES = ("bullseye", "bookworm", "trixie", "sid")
-SELDOM = ("bullseye", "sid", "registry", "pebble", "redis", "mariadb", "grpc", "runner", "docker-cli")
+SELDOM = ("bullseye", "sid", "registry", "pebble", "redis", "mariadb", "grpc", "ruby", "runner", "docker-cli")
 """Made only when they are asked for by name."""
 
 RECIPE_LABEL = "ftl.lab.recipe"
@@ -168,7 +168,7 @@ async def python(shelf: Shelf) -> None:
 
 
 def debian_program(name: str) -> Callable[[Shelf], Coroutine[None, None, None]]:
-    """`ftl-lab-NAME:latest`: a database or library of Debian's."""
+    """`ftl-lab-NAME:latest`: a database, language or library of Debian's."""
 
     async def ensure_program(shelf: Shelf) -> None:
         recipe = _Recipe(name, f"ftl-lab-{name}:latest", suite="trixie")
@@ -217,6 +217,7 @@ IMAGES: dict[str, Callable[[Shelf], Coroutine[None, None, None]]] = {
     "redis": debian_program("redis"),
     "mariadb": debian_program("mariadb"),
     "grpc": debian_program("grpc"),
+    "ruby": debian_program("ruby"),
     "docker-cli": debian_program("docker-cli"),
 }
 

@@ -19,6 +19,8 @@ import os
 import re
 import resource
 import shutil
+import socket
+import ssl
 import statistics
 import subprocess
 import sys
@@ -109,10 +111,11 @@ class Onboarding:
         }
         seconds: dict[str, list[float]] = {app.name: [] for app in apps}
         with stand_ins(references):
-            port = int(str(ftl("sandbox", "up", env=self.environment)["http_port"]))
+            sandbox = ftl("sandbox", "up", env=self.environment)
+            ports = int(str(sandbox["http_port"])), int(str(sandbox["https_port"]))
             for number in range(rounds):
                 for app in apps:
-                    taken = self._try(app, made[app.name], port)
+                    taken = self._try(app, made[app.name], ports)
                     print(
                         json.dumps({"type": "app", "app": app.name, "round": number + 1, "seconds": taken}),
                         flush=True,
@@ -144,7 +147,7 @@ class Onboarding:
             "missed": missed,
         }
 
-    def _try(self, app: App, folder: Path, port: int) -> float | None:
+    def _try(self, app: App, folder: Path, ports: tuple[int, int]) -> float | None:
         """Seconds from `ftl init` to the first page; None if it did not get there, with the reason on stderr."""
         for name in ("ftl.yaml", "Dockerfile", ".dockerignore"):
             (folder / name).unlink(missing_ok=True)
@@ -153,7 +156,7 @@ class Onboarding:
             self._init(folder)
             ftl("validate", cwd=folder, env=self.environment)
             ftl("deploy", "--server", "sandbox", cwd=folder, env=self.environment)
-            status, page = _get(port, f"{app.name}.localhost")
+            status, page = _get(ports, f"{app.name}.localhost")
         except (DemoError, OSError) as error:
             print(f"{app.name}: {error}", file=sys.stderr)
             return None
@@ -228,12 +231,25 @@ def _bases(dockerfile: str) -> set[str]:
     return set(re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE)) - stages
 
 
-def _get(port: int, host: str) -> tuple[int, str]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+def _get(ports: tuple[int, int], host: str) -> tuple[int, str]:
+    """The first page: by HTTP, and where the app sends its visitors to HTTPS, there."""
+    http_port, https_port = ports
+    answer, page = _ask(http.client.HTTPConnection("127.0.0.1", http_port, timeout=30), host)
+    if (answer.getheader("Location") or "").startswith("https:"):
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # a sandbox has its own authority
+        secure = http.client.HTTPSConnection("127.0.0.1", https_port, timeout=30)
+        plain = socket.create_connection(("127.0.0.1", https_port), timeout=30)
+        secure.sock = context.wrap_socket(plain, server_hostname=host)
+        answer, page = _ask(secure, host)
+    return answer.status, page
+
+
+def _ask(connection: http.client.HTTPConnection, host: str) -> tuple[http.client.HTTPResponse, str]:
     try:
         connection.request("GET", "/", headers={"Host": host})
         answer = connection.getresponse()
-        return answer.status, answer.read().decode(errors="replace")
+        return answer, answer.read().decode(errors="replace")
     finally:
         connection.close()
 

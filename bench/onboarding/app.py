@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lab import images
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -26,12 +28,14 @@ class App:
         commands: What makes it, one after the other, in the folder above it; "APP" is its name.
         files: Files that a developer writes then, by path below the folder.
         says: Text of the first page.
+        images: Images of the lab that its commands need.
     """
 
     name: str
     commands: tuple[tuple[str, ...], ...]
     files: Mapping[str, str]
     says: str
+    images: tuple[str, ...] = ()
 
     def make(self, folder: Path) -> Path:
         """Make the app in a folder that is empty, and return the app's own.
@@ -39,6 +43,8 @@ class App:
         Raises:
             RuntimeError: A generator failed; with the end of its output.
         """
+        if self.images:
+            images.ensure(*self.images)
         app = folder / self.name
         app.mkdir(parents=True, exist_ok=True)
         for command in self.commands:

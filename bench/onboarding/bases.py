@@ -60,6 +60,10 @@ RUN apt-get update && mkdir -p /usr/share/man/man1 \\
     && apt-get install -y --no-install-recommends openjdk-VERSION-KIND-headless && rm -rf /var/lib/apt/lists/*
 COPY tools/cacerts /etc/ssl/certs/java/cacerts
 """
+RUBY = """\
+FROM ftl-lab-ruby
+"""
+"""Debian's Ruby 3.3, and a mirror of the gems that Debian has (lab/recipes/ruby)."""
 STATIC = """\
 FROM scratch
 USER 65532:65532
@@ -73,6 +77,8 @@ def recipe(reference: str) -> str | None:
     if name == "eclipse-temurin":
         version, _, kind = tag.partition("-")
         return JAVA.replace("VERSION", version).replace("KIND", kind)
+    if name == "ruby" and tag.startswith("3.3"):
+        return RUBY
     recipes = {"python": PYTHON, "node": NODE, "golang": GO, "gcr.io/distroless/static-debian12": STATIC}
     return recipes.get(name)
 

@@ -58,7 +58,43 @@ import (
 func Index(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, "made by hand") }
 """
 
+ROUTES = """\
+Rails.application.routes.draw do
+  resources :posts
+  get "up" => "rails/health#show", as: :rails_health_check
+  root "posts#index"
+end
+"""
+
+RAILS_NEW = """\
+gem install --quiet --no-document rails \\
+    && rails new . --name shop --asset-pipeline propshaft \\
+        --skip-javascript --skip-brakeman --skip-rubocop --skip-docker \\
+    && bundle install --quiet \\
+    && bin/rails generate scaffold post title:string \\
+    && chown -R "$(stat -c %u:%g ..)" .
+"""
+"""In a container that has Ruby. `bundle install` is by itself, as Debian's `rails new` uses no network.
+
+Debian lacks what is left out: importmap-rails, turbo-rails, stimulus-rails, brakeman and rubocop-rails-omakase. Without
+`--skip-docker` the app would have a Dockerfile, and FTL use it.
+"""
+
 FURTHER_APPS = (
+    App(
+        "rails",
+        (
+            (
+                "sh",
+                "-c",
+                'docker run --rm -v "$(dirname "$PWD")":/apps -w "/apps/$(basename "$PWD")" ftl-lab-ruby sh -c "$0"',
+                RAILS_NEW,
+            ),
+        ),
+        {"config/routes.rb": ROUTES},
+        "<h1>Posts</h1>",
+        images=("ruby",),
+    ),
     App(
         "astro",
         (

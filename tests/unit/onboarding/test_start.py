@@ -122,6 +122,17 @@ def test_an_env_file_is_not_touched(tmp_path: Path) -> None:
     assert any("add .env to .gitignore" in text for text in start.todo)
 
 
+@pytest.mark.parametrize("line", [".env", "/.env", "/.env*", ".env.*"])
+def test_a_gitignore_that_has_it(tmp_path: Path, line: str) -> None:
+    """`rails new` writes `/.env*`."""
+    files = {
+        "requirements.txt": "flask\npsycopg\n",
+        "app.py": "app = Flask(__name__)",
+        ".gitignore": f"{line}\n",
+    }
+    assert not [text for text in make_start(put_files(tmp_path, files)).todo if ".gitignore" in text]
+
+
 def test_answers_are_used(begin: Begin) -> None:
     """The domain and the server that were asked for are in the file."""
     _, project = begin({"index.html": ""}, StarterOptions("Shop.example.org".lower(), "deploy@203.0.113.7"))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from typing import TYPE_CHECKING
 
-from ftl.config.yaml.tree import MappingNode
+from ftl.config.yaml.tree import MappingNode, ScalarNode
 from ftl.onboarding.foreign_yaml import documents, flat
 
 if TYPE_CHECKING:
@@ -16,6 +17,10 @@ _STATEMENT = re.compile(r"^[ \t]*<%(?!=).*%>[ \t]*$", re.MULTILINE)
 _VALUE = re.compile(r"<%=\s*(.*?)\s*%>")
 _VARIABLE = re.compile(r"""ENV(?:\.fetch\(|\[)\s*["'](\w+)["']""")
 _OF_ERB = "erb:"
+_FILE_NAME = re.compile(r"[\w.-]+(?:/[\w.-]+)*")
+_PRIMARY = frozenset({"", "primary"})
+_STORAGE = "storage/"
+"""The folder below the app's that is on a volume."""
 
 
 def database_variables(folder: AppFolder) -> dict[str, str]:
@@ -24,7 +29,7 @@ def database_variables(folder: AppFolder) -> dict[str, str]:
     Active Record takes `NAME_DATABASE_URL` for each, and `DATABASE_URL` for the one called primary alone. Those that
     get host and password by variables of the app need none.
     """
-    entries = _entries(folder)
+    entries = {name: entry for name, entry in _entries(folder).items() if name and _is_own(entry)}
     found: dict[str, str] = {}
     primary = entries.get("primary") or next(iter(entries.values()), {})
     for name, entry in entries.items():
@@ -34,26 +39,58 @@ def database_variables(folder: AppFolder) -> dict[str, str]:
         is_elsewhere = entry.get("database_tasks") == "false" and not is_primary  # nothing creates it here
         if is_elsewhere or (url and not url.startswith(_OF_ERB)):
             continue
-        variable = url.removeprefix(_OF_ERB) or (
-            "DATABASE_URL" if name == "primary" else f"{name.upper()}_DATABASE_URL"
-        )
+        variable = url.removeprefix(_OF_ERB) or _variable(name)
         found[variable] = "" if is_primary else database if re.fullmatch(r"[\w-]+", database) else name
     return found
 
 
+def sqlite_variables(folder: AppFolder) -> dict[str, str]:
+    """Variable -> value that puts an SQLite file of production below `storage`.
+
+    There is one for each file that is elsewhere: `rails new` of 7.2 names none for production, and older ones one
+    in `db`, which is gone with each release.
+    """
+    found: dict[str, str] = {}
+    for name, entry in _entries(folder).items():
+        path, url = entry.get("database", ""), entry.get("url", "")
+        is_elsewhere = not path.startswith((_STORAGE, "/"))  # an absolute path is the image's
+        if not entry.get("adapter", "").startswith("sqlite") or not is_elsewhere:
+            continue
+        usual = "production.sqlite3" if name in _PRIMARY else f"production_{name}.sqlite3"
+        file = posixpath.basename(path) if _FILE_NAME.fullmatch(path) else usual
+        given = url or path
+        if given.startswith(_OF_ERB):
+            found[given.removeprefix(_OF_ERB)] = f"{'sqlite3:' if url else ''}{_STORAGE}{file}"
+        elif not url:
+            found[_variable(name)] = f"sqlite3:{_STORAGE}{file}"
+    found.pop("", None)  # Ruby that reads no variable
+    return found
+
+
+def _variable(name: str) -> str:
+    """The variable with the address of a database, which Active Record reads."""
+    return "DATABASE_URL" if name in _PRIMARY else f"{name.upper()}_DATABASE_URL"
+
+
 def _entries(folder: AppFolder) -> dict[str, dict[str, str]]:
-    """The databases of production that a server has, by name; none where there is one without a name."""
+    """The databases of production by name, which is empty where there is only one."""
     text = _VALUE.sub(_as_scalar, _STATEMENT.sub("", folder.read(_FILE)))
     for document in documents(text) if text.strip() else ():
         production = document.get("production")
         if not isinstance(production, MappingNode):
             continue
-        named = {
+        only = {
+            key: entry.value.text
+            for key, entry in production.entries.items()
+            if isinstance(entry.value, ScalarNode)
+        }
+        if only.keys() & {"adapter", "database", "url"}:
+            return {"": only}
+        return {
             name: flat(entry.value)
             for name, entry in production.entries.items()
             if isinstance(entry.value, MappingNode)
         }
-        return {name: entry for name, entry in named.items() if _is_own(entry)}
     return {}
 
 

@@ -33,6 +33,7 @@ def dockerfile_values(folder: AppFolder, run: str = "") -> dict[str, str]:
     needs = [("libpq-dev", "libpq5")] if "pg" in used else []
     needs += [("libmariadb-dev", "libmariadb3")] if "mysql2" in used else []
     needs += [("", "libsqlite3-0")] if "sqlite3" in used else []
+    needs += [("", "libvips")] if used & {"image_processing", "ruby-vips"} else []
     built = ["build-essential git libyaml-dev pkg-config", *(package for package, _ in needs if package)]
     locked = is_locked(folder)
     files = ["Gemfile", *(["Gemfile.lock"] if locked else []), *_named_by_gemfile(folder)]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ftl.onboarding.app import App, Evidence, FoundHealthCheck, Worker
 from ftl.onboarding.stacks.health import found_health
 from ftl.onboarding.stacks.node.assets import node_assets
-from ftl.onboarding.stacks.ruby.databases import database_variables
+from ftl.onboarding.stacks.ruby.databases import database_variables, sqlite_variables
 from ftl.onboarding.stacks.ruby.gemfile import UNLOCKED, dockerfile_values, gems, is_locked, ruby_version
 from ftl.onboarding.templates import cmd, render
 
@@ -22,6 +22,17 @@ _BUNDLERS = frozenset({
 """Gems whose assets are built by Node."""
 
 _CLIENTS = frozenset({"pg", "mysql2", "trilogy"})
+
+_IGNORED = (
+    *("log/*", "tmp/*", "storage/*", "db/*.sqlite3*", "public/assets"),
+    *("node_modules", "vendor/bundle", ".bundle"),
+    *("config/master.key", "config/credentials/*.key"),
+)
+_COMPILED = "RUN bundle exec bootsnap precompile {}"
+"""Else each new container compiles the Ruby of app and gems before it answers."""
+
+_NO_KEY = "set RAILS_MASTER_KEY in .env: it opens {}, and its file is not here"
+_ON_VOLUME = "the SQLite file, on the volume: config/database.yml has none there"
 
 
 def rails(folder: AppFolder) -> str | None:
@@ -49,18 +60,17 @@ def describe_rails(folder: AppFolder, evidence: str) -> App:
         {
             **dockerfile_values(folder, "libjemalloc2"),
             "packages": node.packages if node is not None else "",
+            "compiled_gems": _COMPILED.format("--gemfile") if "bootsnap" in used else "",
+            "compiled_app": _COMPILED.format("app/ lib/") if "bootsnap" in used else "",
             "assets": assets,
             "port": "3000",
             "cmd": cmd(("bundle", "exec", "puma", "-C", "config/puma.rb", "-b", "tcp://0.0.0.0:3000")),
         },
     )
     up = "rails/health#show" in folder.read("config/routes.rb")
-    master = folder.read("config/master.key").strip()
-    key, where = (
-        ("RAILS_MASTER_KEY", "config/credentials.yml.enc")
-        if folder.has("config/credentials.yml.enc")
-        else ("SECRET_KEY_BASE", "Rails")
-    )
+    key, where, master = _key(folder)
+    is_given = "RAILS_MASTER_KEY=" in folder.read(".env")
+    files = sqlite_variables(folder)
     workers = []
     if "sidekiq" in used:
         workers.append(Worker("worker", ("bundle", "exec", "sidekiq"), "sidekiq in the Gemfile"))
@@ -81,15 +91,29 @@ def describe_rails(folder: AppFolder, evidence: str) -> App:
         hook="bundle exec rails db:prepare",
         hook_reason="db/" if folder.has_folder("db") else "Rails",
         workers=tuple(workers),
-        env={key: (f"${{{key}}}", where)},
+        env={key: (f"${{{key}}}", where), **{name: (value, _ON_VOLUME) for name, value in files.items()}},
         secrets=({key: "@hex64@"} if key == "SECRET_KEY_BASE" else {key: master} if master else {}),
         volumes={"storage:/rails/storage": "uploads, and SQLite files"}
         if folder.has_folder("storage") or "sqlite3" in used
         else {},
-        ignored=("log/*", "tmp/*", "storage/*", "node_modules", "config/master.key", "public/assets"),
-        todo=() if is_locked(folder) else (UNLOCKED,),
+        ignored=_IGNORED,
+        todo=(
+            *(() if is_locked(folder) else (UNLOCKED,)),
+            *((_NO_KEY.format(where),) if key == "RAILS_MASTER_KEY" and not (master or is_given) else ()),
+        ),
         facts=(
             Evidence("Ruby", version, reason, sure="default" not in reason),
             *(node.facts if node is not None else ()),
         ),
     )
+
+
+def _key(folder: AppFolder) -> tuple[str, str, str]:
+    """The variable that production needs, what asks for it, and its value if a file has it."""
+    for credentials, key in (
+        ("config/credentials/production.yml.enc", "config/credentials/production.key"),
+        ("config/credentials.yml.enc", "config/master.key"),
+    ):
+        if folder.has(credentials):
+            return "RAILS_MASTER_KEY", credentials, folder.read(key).strip()
+    return "SECRET_KEY_BASE", "Rails", ""

@@ -1,4 +1,4 @@
-"""Rails: several databases, and assets that Node builds."""
+"""Rails: databases, the key, assets that Node builds, and what an image of it needs."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ftl.onboarding.starter import make_start
 from tests.unit.onboarding.apps import package
+from tests.unit.onboarding.conftest import put_files
 from tests.unit.onboarding.dockerfile_faults import faults
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from tests.unit.onboarding.conftest import Begin
 
@@ -109,6 +112,101 @@ def test_the_adapter_is_in_the_address(begin: Begin) -> None:
     env = project.services[0].env
     assert env["DATABASE_URL"] == "trilogy://root:p@mysql:3306/app"
     assert env["CACHE_DATABASE_URL"] == "trilogy://root:p@mysql:3306/b"
+
+
+SQLITE = "default: &default\n  adapter: sqlite3\nproduction:\n"
+
+
+@pytest.mark.parametrize(
+    ("databases", "variables"),
+    [
+        (
+            "  <<: *default\n  # database: path/to/it\n",
+            {"DATABASE_URL": "sqlite3:storage/production.sqlite3"},
+        ),
+        ("  <<: *default\n  database: db/shop.sqlite3\n", {"DATABASE_URL": "sqlite3:storage/shop.sqlite3"}),
+        ("  <<: *default\n  database: storage/production.sqlite3\n", {}),
+        ("  <<: *default\n  database: /data/shop.sqlite3\n", {}),
+        ('  <<: *default\n  database: <%= Rails.root.join("a") %>\n', {}),
+        (
+            '  <<: *default\n  database: <%= ENV["SHOP_FILE"] %>\n',
+            {"SHOP_FILE": "storage/production.sqlite3"},
+        ),
+        (
+            '  <<: *default\n  url: <%= ENV["SHOP_URL"] %>\n',
+            {"SHOP_URL": "sqlite3:storage/production.sqlite3"},
+        ),
+        (
+            "  primary: {<<: *default}\n  cache: {<<: *default, database: db/cache.sqlite3}\n"
+            "  queue: {<<: *default, database: storage/queue.sqlite3}\n",
+            {
+                "DATABASE_URL": "sqlite3:storage/production.sqlite3",
+                "CACHE_DATABASE_URL": "sqlite3:storage/cache.sqlite3",
+            },
+        ),
+    ],
+)
+def test_sqlite_files_are_on_the_volume(begin: Begin, databases: str, variables: dict[str, str]) -> None:
+    """`rails new` of 7.2 names none for production; `db` is no volume."""
+    files = app("", "sqlite3") | {"config/database.yml": SQLITE + databases}
+    start, project = begin(files)
+    env = dict(project.services[0].env)
+    assert env.pop("SECRET_KEY_BASE")
+    assert env == variables
+    assert "- storage:/rails/storage" in start.files["ftl.yaml"]
+
+
+def test_the_key_of_the_credentials_of_production(begin: Begin) -> None:
+    """Rails takes the credentials of the environment, where there are some."""
+    keys = {"config/master.key": "abc", "config/credentials/production.key": "def\n"}
+    credentials = {"config/credentials.yml.enc": "", "config/credentials/production.yml.enc": ""}
+    start, _ = begin({"Gemfile": 'gem "rails"\n', **credentials, **keys})
+    assert "RAILS_MASTER_KEY=def\n" in start.files[".env"]
+    assert "config/credentials/*.key\n" in start.files[".dockerignore"]
+
+
+@pytest.mark.parametrize("given", ["", "RAILS_MASTER_KEY=k\n"])
+def test_a_key_that_is_not_here(tmp_path: Path, given: str) -> None:
+    """In a fresh clone there is none: git has never had it."""
+    files = {"Gemfile": 'gem "rails"\n', "config/credentials.yml.enc": "", ".env": given}
+    todo = make_start(put_files(tmp_path, files)).todo
+    assert any("RAILS_MASTER_KEY" in thing for thing in todo) == (not given)
+
+
+@pytest.mark.parametrize(
+    ("gem", "line"),
+    [
+        ("bootsnap", "RUN bundle exec bootsnap precompile --gemfile\nCOPY . .\n"),
+        ("bootsnap", "COPY . .\nRUN bundle exec bootsnap precompile app/ lib/\n"),
+        ("image_processing", " libvips\n"),
+        ("ruby-vips", " libvips\n"),
+    ],
+)
+def test_gems_that_an_image_is_made_for(tmp_path: Path, gem: str, line: str) -> None:
+    """Compiled once, not by each new container; libraries that are loaded at the first request for a picture."""
+    plain, text = (
+        make_start(put_files(tmp_path / name, {"Gemfile": f'gem "rails"\n{more}'})).files["Dockerfile"]
+        for name, more in (("plain", ""), ("more", f'gem "{gem}"\n'))
+    )
+    assert line in text
+    assert line not in plain
+    assert faults(text) == []
+
+
+def test_the_cache_of_bootsnap_is_in_one_layer(begin: Begin) -> None:
+    """`chown` behind the COPY would send its 30 MB with each release a second time."""
+    text = begin({"Gemfile": 'gem "rails"\n', "Gemfile.lock": ""})[0].files["Dockerfile"]
+    before, _, after = text.partition("COPY --from=build /rails /rails\n")
+    assert "RUN mkdir -p tmp && chown -R 1000 tmp\n" in before
+    assert "RUN mkdir -p db log storage && chown -R rails db log storage\n" in after
+
+
+def test_jemalloc_is_used(begin: Begin) -> None:
+    """A library that is only installed does nothing."""
+    text = begin({"Gemfile": 'gem "rails"\n', "Gemfile.lock": ""})[0].files["Dockerfile"]
+    assert " libjemalloc2\n" in text
+    assert "/libjemalloc.so.2 /usr/local/lib/libjemalloc.so\n" in text
+    assert " LD_PRELOAD=/usr/local/lib/libjemalloc.so\n" in text
 
 
 NODE = {"package.json": package({"build": "esbuild"}, esbuild="0.24")}
