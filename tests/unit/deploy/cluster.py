@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ftl.config.models.project import Dependency
 from ftl.config.models.server import ClusterServer
 from ftl.deploy.names import network_of
-from ftl.deploy.observe.cluster import merged_proxy
+from ftl.deploy.observe.merged import merged_proxy
 from ftl.deploy.observe.state import Observed, ServerView
 from ftl.deploy.observe.swarm import replicas
 from ftl.deploy.plan.desired.places import exclusion

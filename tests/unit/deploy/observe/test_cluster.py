@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 import pytest
 
 from ftl.config.models.server import ClusterServer
-from ftl.deploy.observe.cluster import merged, observe_fleet
+from ftl.deploy.observe.cluster import observe_fleet
+from ftl.deploy.observe.merged import merged
 from ftl.deploy.observe.state import Observed
 from ftl.deploy.repaired import bring_records
 from ftl.engine import labels

@@ -22,6 +22,8 @@ from tests.unit.host.scripts.programs import put_programs
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+DUMP_SCRIPT = program("ftl.host", "scripts/database_tools.sh", "scripts/dump.sh")
+
 DUMP = """#!/bin/sh
 echo "$@" >>"$HOME/log"
 [ -z "${FAILS-}" ] || { echo 'no route to host' >&2; exit 2; }
@@ -46,17 +48,13 @@ class Server:
         """Add a program."""
         put_programs(self.home / "bin", {name: text})
 
-    def run(
-        self, fault: str = "", dump: str = program("ftl.host", "scripts/database_tools.sh", "scripts/dump.sh")
-    ) -> subprocess.CompletedProcess[str]:
+    def run(self, fault: str = "", dump: str = DUMP_SCRIPT) -> subprocess.CompletedProcess[str]:
         """Make a backup of `db`."""
         with self.start(fault, dump) as process:
             stdout, stderr = process.communicate()
         return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
-    def start(
-        self, fault: str = "", dump: str = program("ftl.host", "scripts/database_tools.sh", "scripts/dump.sh")
-    ) -> subprocess.Popen[str]:
+    def start(self, fault: str = "", dump: str = DUMP_SCRIPT) -> subprocess.Popen[str]:
         """Begin one."""
         script = program("ftl.host", "scripts/backup.sh").replace("cd /backups", 'cd "$HOME/backups"')
         argv = ["sh", "-c", script, "ftl-backup", "db", "2", dump]
@@ -178,9 +176,7 @@ def made(image: Server, tool: str, data: bytes) -> subprocess.CompletedProcess[s
     to_file = 'while [ "$1" != --rdb ]; do shift; done\nexec cat "$HOME/copy" >"$2"\n'
     image.add(tool, "#!/bin/sh\n" + (to_file if tool == "redis-cli" else 'exec cat "$HOME/copy"\n'))
     tools = "pg_dump mariadb-dump mysqldump mongodump redis-cli"
-    return image.run(
-        dump=program("ftl.host", "scripts/database_tools.sh", "scripts/dump.sh").replace(tools, tool)
-    )
+    return image.run(dump=DUMP_SCRIPT.replace(tools, tool))
 
 
 @pytest.mark.parametrize("tool", WHOLE)
@@ -288,11 +284,7 @@ def test_a_tool_that_writes_to_no_stream_is_watched_too(hours: Server) -> None:
         (hours.home / "bin" / tool).unlink()
     hours.add("redis-cli", REDIS % shutil.which("sleep"))
     hours.add("redis-check-rdb", "#!/bin/sh\n")
-    done = hours.run(
-        dump=program("ftl.host", "scripts/database_tools.sh", "scripts/dump.sh").replace(
-            "pg_dump mariadb-dump mysqldump mongodump", ""
-        )
-    )
+    done = hours.run(dump=DUMP_SCRIPT.replace("pg_dump mariadb-dump mysqldump mongodump", ""))
     (name,) = hours.files
     assert done.returncode == 0, done
     assert done.stdout.splitlines() == [f"{name}: 6 bytes so far", f"{name}: 15 bytes"]
