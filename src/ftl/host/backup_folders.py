@@ -97,6 +97,7 @@ class StoredBackup:
     Attributes:
         time: RFC 3339.
         path: Its path on the server.
+        database: Which one of the dependency's databases it is of; None: its own.
         smaller_than: The last backup before it that was not much smaller either, if this one has less than half of its
             bytes; that one stays, whatever `keep` says.
     """
@@ -107,6 +108,7 @@ class StoredBackup:
     bytes: int
     path: str = ""
     smaller_than: str | None = None
+    database: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,10 +185,10 @@ def is_much_smaller(size: int, earlier: int) -> bool:
 
 def compare_sizes(backups: Iterable[StoredBackup]) -> tuple[StoredBackup, ...]:
     """Backups of one folder, newest first, compared as backup.sh compares them."""
-    good: dict[tuple[str, str], StoredBackup] = {}
+    good: dict[tuple[str, str | None, str], StoredBackup] = {}
     compared = []
     for backup in reversed(newest_first(backups)):
-        kind = backup.dependency, backup.file.rpartition(".")[2]
+        kind = backup.dependency, backup.database, backup.file.rpartition(".")[2]
         last = good.get(kind)
         if last is not None and is_much_smaller(backup.bytes, last.bytes):
             compared.append(replace(backup, smaller_than=last.file))
@@ -220,7 +222,9 @@ async def _list(session: Session, folder: BackupFolder) -> tuple[StoredBackup, .
         match = _NAME.fullmatch(file)
         if match is not None and number.isdecimal():
             path = f"{folder.path}/{file}"
-            backups.append(StoredBackup(match["name"], file, _rfc3339(match["time"]), int(number), path))
+            dependency, _, database = match["name"].partition(".")  # no dependency's name has a dot
+            time, bytes_ = _rfc3339(match["time"]), int(number)
+            backups.append(StoredBackup(dependency, file, time, bytes_, path, database=database or None))
     return compare_sizes(backups)
 
 

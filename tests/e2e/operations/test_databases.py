@@ -284,9 +284,20 @@ def test_mariadb(ftl: Callable[..., Project], server: Server) -> None:
     app.run("restore", "db", "db.sql", "--yes").ok()
     assert mariadb(app, "SELECT n, hex(text) FROM orders") == "1\t00FF0A27"
 
-    # As the server makes it, over the network.
+    # An error in the middle: the table is gone by then, and comes back.
+    mariadb(app, "INSERT INTO orders VALUES (2, 'late'); CREATE DATABASE other; CREATE TABLE other.t (n INT)")
+    broken = whole.replace(b"INSERT INTO `orders`", b"INSERT INTO nonsense `orders`")
+    assert broken != whole
+    (folder / "broken.sql").write_bytes(broken)
+    failed = app.run("restore", "db", "broken.sql", "--yes")
+    assert (failed.exit_code, "ERROR 1064" in failed.stderr) == (1, True), failed
+    assert "the data of db has its previous state again" in failed.stderr
+    assert mariadb(app, "SELECT n, hex(text) FROM orders ORDER BY n") == "1\t00FF0A27\n2\t6C617465"
+    mariadb(app, "DELETE FROM orders WHERE n = 2")
+
+    # As the server makes it, over the network; and the other database.
     app.run("jobs", "run", "backup.db").ok()
-    assert len(stored_files(app, "db")) == 1
+    assert [name.partition("-")[0] for name in sorted(stored_files(app, "db"))] == ["db", "db.other"]
     mariadb(app, "DELETE FROM orders")
     app.run("restore", "db", "--from-server", "latest", "--yes").ok()
     assert mariadb(app, "SELECT n, hex(text) FROM orders") == "1\t00FF0A27"

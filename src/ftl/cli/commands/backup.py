@@ -26,18 +26,29 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("name", metavar="[DEPENDENCY]", required=False)
 @click.argument("path", metavar="[FILE]", required=False)
+@click.option(
+    "--database", metavar="NAME", help="Only this one of its databases (PostgreSQL, MariaDB, MySQL)."
+)
 @click.option("--list", "lists", is_flag=True, help="List the scheduled backups on the server, newest first.")
 @project_option
 @pass_options
-def command(options: Options, name: str | None, path: str | None, lists: bool, project: str | None) -> None:
+def command(
+    options: Options,
+    name: str | None,
+    path: str | None,
+    database: str | None,
+    lists: bool,
+    project: str | None,
+) -> None:
     """Back up a database into a file on this machine.
 
     A dump by the database's own tool (pg_dump -Fc, mariadb-dump, mysqldump, mongodump, redis-cli --rdb), streamed
     through SSH while the database keeps running. It has the data of one moment; that of MongoDB does not: mongodump
     reads one collection after the other, and of what is written meanwhile a part may be in it. FILE gets its name only
-    when the dump is complete; without FILE, or with a folder, it is named after the dependency and the time. `-` is
-    stdout. `ftl restore` restores it. The `backups` of ftl.yaml are made on the server, by its own schedule; --list
-    shows them.
+    when the dump is complete; without FILE, or with a folder, it is named after the dependency and the time, and other
+    databases that the dependency has get files of their own. Into FILE, or `-` for stdout, goes the one that its env
+    names, or --database. `ftl restore` restores it. The `backups` of ftl.yaml are made on the server, by its own
+    schedule; --list shows them.
     """
     target = load_target(options, project)
     if lists:
@@ -54,7 +65,7 @@ def command(options: Options, name: str | None, path: str | None, lists: bool, p
         async with observer.connect(target.address.machines(project=target.project), emit) as fleet:
             deployed = target.bare_project
             await mask_secrets_of_servers(fleet, deployed, lambda text: emit(Note(text, "warning")))
-            return await back_up(fleet, deployed, name, path, observer.observe, emit)
+            return await back_up(fleet, deployed, name, path, observer.observe, emit, database=database or "")
 
     if path == "-":
         from dataclasses import replace
@@ -67,6 +78,8 @@ def command(options: Options, name: str | None, path: str | None, lists: bool, p
         from ftl.common.figures import duration, size
 
         put(f"backed up {name} to {result.file} ({size(result.bytes)}, complete, {duration(result.seconds)})")
+        for other in result.others:
+            put(f"backed up {name} ({other.database}) to {other.file} ({size(other.bytes)}, complete)")
 
 
 def _choices(options: Options, target: DeployedProject) -> str:

@@ -29,6 +29,11 @@ if TYPE_CHECKING:
     metavar="NAME",
     help="A scheduled backup on the server instead of FILE: its name, or `latest`.",
 )
+@click.option(
+    "--database",
+    metavar="NAME",
+    help="The database of PostgreSQL to restore, if the file's name does not say it.",
+)
 @click.option("--drill", is_flag=True, help="Restore into a throwaway container, to see whether it works.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @wait_lock_option
@@ -39,6 +44,7 @@ def command(
     name: str,
     path: str | None,
     from_server: str | None,
+    database: str | None,
     drill: bool,
     yes: bool,
     project: str | None,
@@ -47,8 +53,9 @@ def command(
 
     FILE is one of `ftl backup`, or of the same tool; `-` is stdin. --from-server takes one that the server made by the
     `backups` of ftl.yaml (`ftl backup --list`). It is checked before anything is changed. The previous state is kept:
-    PostgreSQL is restored next to its database, which gets another name; other databases are backed up first. --drill
-    changes nothing, and says how long a restore takes.
+    PostgreSQL is restored next to its database, which gets another name; other databases are backed up first, and get
+    that state back if the restore fails. A backup of one of several databases goes into the one that its name says.
+    --drill changes nothing, and says how long a restore takes.
     """
     from ftl.operations.databases.sources import open_dump
 
@@ -73,7 +80,7 @@ def command(
         deployed = target.bare_project
         observer = target.address.observer
         request = RestoreRequest(
-            deployed, name, file, target.root, given, drill, confirm, observer.observe, dump
+            deployed, name, file, target.root, given, drill, confirm, observer.observe, dump, database or ""
         )
         async with observer.connect(target.address.machines(project=target.project), emit) as fleet:
             await mask_secrets_of_servers(fleet, deployed, lambda text: emit(Note(text, "warning")))

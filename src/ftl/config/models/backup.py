@@ -46,7 +46,9 @@ class ScheduledBackup(Section):
             "Minute, hour, day of month, month and day of week in UTC, as in crontab(5): `15 3 * * *`.",
         )
     )
-    keep: int = key(field_types.COUNT, "Number of backups to keep; older ones are removed.", 7)
+    keep: int = key(
+        field_types.COUNT, "Number of backups of each database to keep; older ones are removed.", 7
+    )
     path: str = key(
         SERVER_FOLDER, "Folder on the server; a folder in it has the project's name.", DEFAULT_FOLDER
     )

@@ -2,7 +2,10 @@
 # the data of one moment; that of MongoDB does not: only a replica set has the log (--oplog) by which mongodump could see to it.
 #
 # $1: "detect" (prints the tool that dumps it), or that tool; $2: the database's host, if that is not here; $3: a new file
-# that stdout is, if it is one: a tool that writes to no stream writes there, and not to a copy.
+# that stdout is, if it is one: a tool that writes to no stream writes there, and not to a copy. $4 and on: the databases,
+# if not the one that the env names.
+# $1: "databases"; $2: the tool; $3: the host. A line with the database that the env names, empty if a dump has all; then
+# one for each other that has tables. What a restore has left (restore.sh) is none.
 # $1: "check"; $2: the tool; $3: a file. Whether that is a whole dump: it begins and ends like one, and the database's own
 # program has read it to its end, where there is one that does so without a database (pg_restore, redis-check-rdb).
 # A dump that goes to no file is checked on its way. Where its end has no mark of its own (PostgreSQL), "ftl-checked" is the
@@ -43,10 +46,49 @@ detect)
     done
     exit 3
     ;;
+databases)
+    host=${3-}
+    log_in "$2"
+    case $2 in
+    pg_dump)
+        sql() { # DATABASE: stdin
+            psql --no-psqlrc --quiet --tuples-only --no-align -v ON_ERROR_STOP=1 --username="$user" \
+                ${host:+--host="$host"} --dbname="$1"
+        }
+        names=$(sql "$database" <<'END'
+SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate AND datname <> current_database()
+    AND datname !~ '_before_[0-9]{8}_[0-9]{6}$' AND datname !~ '^ftl_restore_[0-9]+$' ORDER BY datname
+END
+        ) || exit
+        printf '%s\n' "$database"
+        printf '%s\n' "$names" | while IFS= read -r name; do
+            [ -n "$name" ] || continue
+            # One that does not answer may have some: its dump says why it cannot be read.
+            tables=$(
+                sql "$name" <<'END'
+SELECT 1 FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace WHERE relkind IN ('r', 'p', 'm')
+    AND nspname !~ '^pg_' AND nspname <> 'information_schema' LIMIT 1
+END
+            ) || tables=unknown
+            [ -z "$tables" ] || printf '%s\n' "$name"
+        done
+        ;;
+    mariadb-dump | mysqldump)
+        printf '%s\n' "$database"
+        [ -n "$database" ] || exit 0
+        client=mysql
+        if command -v mariadb >/dev/null 2>&1; then client=mariadb; fi
+        names=$("$client" ${host:+--host="$host"} --user=root --skip-column-names --batch --execute="
+            SELECT DISTINCT table_schema FROM information_schema.tables WHERE table_schema
+            NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema') ORDER BY table_schema") || exit
+        printf '%s\n' "$names" | grep -vxF -e '' -e "$database" || :
+        ;;
+    esac
+    ;;
 pg_dump)
     log_in "$1"
     file=${3-}
-    set -- pg_dump --format=custom --username="$user" ${host:+--host="$host"} --dbname="$database"
+    set -- pg_dump --format=custom --username="$user" ${host:+--host="$host"} --dbname="${4:-$database}"
     [ -z "$file" ] || exec "$@"
     # tee writes to stdout, and by 5 to pg_restore. 3 has what failed.
     exec 4>&1
@@ -68,12 +110,10 @@ dump'*) exit 1 ;; # it has said why
     ;;
 mariadb-dump | mysqldump)
     log_in "$1"
-    if [ -n "$database" ]; then
-        set -- "$1" --add-drop-database --databases "$database"
-    else
-        set -- "$1" --all-databases
-    fi
-    exec "$@" ${host:+--host="$host"} --user=root --single-transaction --quick --routines --triggers --events --hex-blob
+    tool=$1
+    if [ "$#" -gt 3 ]; then shift 3; elif [ -n "$database" ]; then set -- "$database"; else set --; fi
+    if [ "$#" -gt 0 ]; then set -- --add-drop-database --databases "$@"; else set -- --all-databases; fi
+    exec "$tool" "$@" ${host:+--host="$host"} --user=root --single-transaction --quick --routines --triggers --events --hex-blob
     ;;
 mongodump) exec_mongodb mongodump ${host:+--host="$host"} --archive ;;
 redis-cli)

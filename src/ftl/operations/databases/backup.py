@@ -12,7 +12,7 @@ from ftl.common.figures import duration
 from ftl.common.figures import size as size_text
 from ftl.common.next_step import ftl
 from ftl.dataclass import dataclass
-from ftl.errors import FtlError
+from ftl.errors import FtlError, UsageError
 from ftl.events import BackupProgress, Note
 from ftl.host.backup_folders import is_much_smaller
 from ftl.operations.databases.backup_files import (
@@ -22,13 +22,13 @@ from ftl.operations.databases.backup_files import (
     new_file,
     remove_stale,
 )
-from ftl.operations.databases.dumps import KINDS, StreamEnds, check_whole, require_checked
-from ftl.operations.databases.tools import docker_exec, ends_with_us
+from ftl.operations.databases.dumps import KINDS, PLAIN_NAME, StreamEnds, check_whole, require_checked
+from ftl.operations.databases.tools import database_names, docker_exec, ends_with_us
 from ftl.operations.selection import select_container
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
     from pathlib import Path
 
     from ftl.config.models.project import Project
@@ -54,6 +54,20 @@ STDOUT = "-"
 
 
 @dataclass(frozen=True, slots=True)
+class OtherBackup:
+    """A backup of a second database of a dependency, in a separate file.
+
+    Attributes:
+        smaller_than: As of a `BackupResult`.
+    """
+
+    database: str
+    file: str
+    bytes: int
+    smaller_than: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class BackupResult:
     """A backup that was made.
 
@@ -62,6 +76,8 @@ class BackupResult:
         verified: Always true: a dump that is not whole is an error. It begins and ends like one, and the database's own
             program has read all of it, where its image has one (dump.sh).
         smaller_than: The last backup in its folder, if this one has less than half of its bytes; a note says so.
+        others: Those of the dependency's other databases.
+        left_out: Databases with tables that are in none of these files; a note says so.
     """
 
     file: str
@@ -69,18 +85,42 @@ class BackupResult:
     seconds: float
     verified: bool = True
     smaller_than: str | None = None
+    others: tuple[OtherBackup, ...] = ()
+    left_out: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DumpSource:
+    """A dependency's container, of which dumps are made.
+
+    Attributes:
+        name: The dependency.
+    """
+
+    session: Session
+    container: Container
+    name: str
+    kind: DumpKind
 
 
 async def back_up(
-    fleet: Fleet, project: Project, name: str, file: str | None, observe: Observe, emit: Emit
+    fleet: Fleet,
+    project: Project,
+    name: str,
+    file: str | None,
+    observe: Observe,
+    emit: Emit,
+    *,
+    database: str = "",
 ) -> BackupResult:
-    """Back up a dependency into a file.
+    """Back up a dependency: each of its databases that has tables, into a separate file.
 
-    It is a path, or `-` for stdout; without one, or in a folder, it has a name with the time.
+    Without a path, or in a folder, the files have names with the time. Into a named file, or `-` for stdout, goes one
+    database: the dependency's own, or `database`.
 
     Raises:
         FtlError: It does not run, is no database that FTL knows, its dump failed, or another backup writes the file.
-            There is no new file then.
+            There is no new file then, but those of the databases before it.
         ServerError: The connection was lost; likewise.
     """
     began = time.monotonic()
@@ -88,17 +128,78 @@ async def back_up(
         fleet, project.name, name, observe=observe, servers=project.servers
     )
     kind = await detect(session, container, name)
+    source = DumpSource(session, container, name, kind)
+    if database:
+        require_database(name, kind, database)
+    others = () if database else (await database_names(session, container, name, kind)).others
+    own = f"{name}.{database}" if database else name
+    by_time = default_name(own, kind)
+    path = backup_path(file, by_time)
+    named = path.name != by_time
+    left_out = tuple(other for other in others if named or not PLAIN_NAME.fullmatch(other))
+    if left_out:
+        emit(_left_out(name, left_out))
+    asked = (database,) if database else ()
     if file == STDOUT:
-        ends = await _dump(session, container, name, kind, sys.stdout.buffer, emit)
+        ends = await _dump(source, asked, sys.stdout.buffer, emit)
         check_whole(kind, ends, "the dump")
-        return BackupResult(STDOUT, ends.size, time.monotonic() - began)
-    path = backup_path(file, default_name(name, kind))
-    remove_stale(path.parent, name)
+        return BackupResult(STDOUT, ends.size, time.monotonic() - began, left_out=left_out)
+    remove_stale(path.parent, own)
+    size = await dump_to(source, asked, path, emit)
+    smaller_than = _smaller_than(path, size, emit)
+    made = []
+    for other in others:
+        if other in left_out:
+            continue
+        beside = path.with_name(f"{name}.{other}{path.name.removeprefix(name)}")
+        remove_stale(path.parent, f"{name}.{other}")
+        bytes_ = await dump_to(source, (other,), beside, emit)
+        made.append(OtherBackup(other, str(beside), bytes_, _smaller_than(beside, bytes_, emit)))
+    return BackupResult(
+        str(path),
+        size,
+        time.monotonic() - began,
+        smaller_than=smaller_than,
+        others=tuple(made),
+        left_out=left_out,
+    )
+
+
+async def dump_to(source: DumpSource, databases: Sequence[str], path: Path, emit: Emit) -> int:
+    """Dump databases, or the dependency's own one, into a file; returns its bytes.
+
+    Raises:
+        FtlError: It failed, or another backup writes the file. There is no new file then.
+    """
     with new_file(path) as sink:
-        ends = await _dump(session, container, name, kind, sink, emit)
-        check_whole(kind, ends, "the dump")
-    smaller_than = _smaller_than(path, ends.size, emit)
-    return BackupResult(str(path), ends.size, time.monotonic() - began, smaller_than=smaller_than)
+        ends = await _dump(source, databases, sink, emit)
+        check_whole(source.kind, ends, "the dump")
+    return ends.size
+
+
+def require_database(name: str, kind: DumpKind, database: str) -> None:
+    """Refuse a database that cannot have a separate dump.
+
+    Raises:
+        UsageError: All are in one dump, or its name cannot be part of a file's.
+    """
+    if not kind.has_databases:
+        raise UsageError(f"a backup of {name} has all of its data", hint="leave `--database` out")
+    if not PLAIN_NAME.fullmatch(database):
+        raise UsageError(
+            f"`{database}` is not a name of a database that FTL backs up",
+            hint="it has letters, digits, dots, _ and -",
+        )
+
+
+def _left_out(name: str, databases: Sequence[str]) -> Note:
+    listed = ", ".join(databases)
+    plain = next((each for each in databases if PLAIN_NAME.fullmatch(each)), None)
+    if plain is None:
+        hint = "FTL backs up databases whose names have letters, digits, dots, _ and -"
+    else:
+        hint = f"{ftl(f'backup {name}')} without a file backs up all, {ftl(f'backup {name} --database {plain}')} one"
+    return Note(f"{name} has databases that are not in this backup: {listed}", "warning", hint=hint)
 
 
 def _smaller_than(path: Path, size: int, emit: Emit) -> str | None:
@@ -143,21 +244,24 @@ async def dump_kind(session: Session, container: Container) -> DumpKind | None:
     return KINDS.get(done.text.strip())
 
 
-async def _dump(
-    session: Session, container: Container, name: str, kind: DumpKind, sink: BinaryIO, emit: Emit
-) -> StreamEnds:
+async def _dump(source: DumpSource, databases: Sequence[str], sink: BinaryIO, emit: Emit) -> StreamEnds:
     """Write a dump to a file, as it comes."""
-    async with ends_with_us(session, container.id) as token:
-        command = docker_exec(session, container.id, "dump.sh", kind.tool, token=token)
-        return await _dump_of(await session.machine.start(command), name, kind, sink, emit)
+    session, container, kind = source.session, source.container.id, source.kind
+    words = (kind.tool, "", "", *databases) if databases else (kind.tool,)
+    what = " ".join(("the backup of", source.name, *(f"(database {each})" for each in databases)))
+    async with ends_with_us(session, container) as token:
+        command = docker_exec(session, container, "dump.sh", *words, token=token)
+        tell = progress(source.name, "backup", emit)
+        return await _dump_of(await session.machine.start(command), f"{what} failed", kind, sink, tell)
 
 
-async def _dump_of(process: Process, name: str, kind: DumpKind, sink: BinaryIO, emit: Emit) -> StreamEnds:
+async def _dump_of(
+    process: Process, failure: str, kind: DumpKind, sink: BinaryIO, tell: Callable[[int], None]
+) -> StreamEnds:
     errors = asyncio.create_task(read_errors(process))
     ends = StreamEnds()
-    tell = progress(name, "backup", emit)
     try:
-        async for data in read_chunks(process, f"the backup of {name} failed"):
+        async for data in read_chunks(process, failure):
             await asyncio.to_thread(sink.write, data)
             ends.feed(data)
             tell(ends.size)
@@ -170,9 +274,7 @@ async def _dump_of(process: Process, name: str, kind: DumpKind, sink: BinaryIO, 
         errors.cancel()
         await end(process)
     if status != 0:
-        raise FtlError(
-            f"the backup of {name} failed", cause=text or f"{kind.tool} ended with status {status}"
-        )
+        raise FtlError(failure, cause=text or f"{kind.tool} ended with status {status}")
     require_checked(kind, text, "the dump")
     return ends
 

@@ -67,5 +67,7 @@ def backup_runners(observe: Observe) -> Runners[DeployContext]:
         file = str(project_folder(project.name))
         backup = await back_up(fleet, project, name, file, observe, context.emit)
         context.emit(Note(f"backed up {name} to {backup.file} ({size(backup.bytes)})"))
+        for other in backup.others:
+            context.emit(Note(f"backed up {name} ({other.database}) to {other.file} ({size(other.bytes)})"))
 
     return runners

@@ -10,7 +10,8 @@ from ftl.aio import shielded
 from ftl.deploy.observe.abandoned import DRILL_SECONDS, is_abandoned
 from ftl.deploy.plan.desired.specs import dependency_container
 from ftl.engine import labels
-from ftl.operations.databases.load import await_ready, load_dump
+from ftl.events import Note
+from ftl.operations.databases.load import await_ready, load_dump, missing_roles
 from ftl.operations.watchdog import watched
 
 if TYPE_CHECKING:
@@ -57,6 +58,13 @@ async def drill(
             throwaway = await shielded(session.engine.create(name, spec))
             await session.engine.start(throwaway)
             await await_ready(session, throwaway, f"the throwaway {dependency.name}", kind)
+            if kind.tool == "pg_dump":
+                _, roles = await missing_roles(session, throwaway, dump)
+                if roles:
+                    listed = ", ".join(roles)
+                    emit(
+                        Note(f"the dump names roles that a new server has to get before a restore: {listed}")
+                    )
             return await load_dump(session, throwaway, dependency.name, kind, dump, "drill", emit)
         finally:
             await shielded(session.engine.remove(name, force=True))

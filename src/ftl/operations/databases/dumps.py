@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from ftl.common.references import split
@@ -31,6 +33,8 @@ class DumpKind:
         end: How its end, or its last line, begins; empty: it has no mark there, and the database's own program reads it
             to its end on the way here (dump.sh).
         counted: Noun of what is counted after a restore.
+        has_databases: Whether a dump is of one database, and others have their own.
+        in_place: Whether a restore writes over the data.
     """
 
     tool: str
@@ -39,6 +43,8 @@ class DumpKind:
     heads: tuple[bytes, ...]
     end: bytes = b""
     counted: str = "table"
+    has_databases: bool = True
+    in_place: bool = True
 
 
 # MariaDB's dumps begin with a line for its sandbox mode: without an M in 10.6.18, 10.11.8 and 11.4.2.
@@ -48,7 +54,7 @@ _SQL_END = b"-- Dump completed"
 KINDS: Mapping[str, DumpKind] = {
     kind.tool: kind
     for kind in (
-        DumpKind("pg_dump", "a dump of PostgreSQL (pg_dump -Fc)", ".dump", (b"PGDMP",)),
+        DumpKind("pg_dump", "a dump of PostgreSQL (pg_dump -Fc)", ".dump", (b"PGDMP",), in_place=False),
         DumpKind("mariadb-dump", "a dump of MariaDB", ".sql", _SQL_HEADS, _SQL_END),
         DumpKind("mysqldump", "a dump of MySQL", ".sql", _SQL_HEADS, _SQL_END),
         # From mongo-tools' archive package: the magic number, and the terminator of the last block.
@@ -59,8 +65,18 @@ KINDS: Mapping[str, DumpKind] = {
             (b"\x6d\xe2\x99\x81",),
             b"\xff\xff\xff\xff",
             "database",
+            has_databases=False,
         ),
-        DumpKind("redis-cli", "a dump of Redis (RDB)", ".rdb", (b"REDIS",), b"\xff", "key"),
+        DumpKind(
+            "redis-cli",
+            "a dump of Redis (RDB)",
+            ".rdb",
+            (b"REDIS",),
+            b"\xff",
+            "key",
+            has_databases=False,
+            in_place=False,
+        ),
     )
 }
 """By tool."""
@@ -74,6 +90,38 @@ def may_be_dumped(image: str) -> bool:
     name = split(image)[0].rpartition("/")[2]
     known = {name for database in _DUMPED for name in (database.image, *database.similar)}
     return name in known or name not in IMAGE_PORTS
+
+
+PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+"""Name of a database that can be part of a file's name (backup.sh)."""
+
+_OF_DATABASE = re.compile(
+    r"(?P<name>[a-z0-9_-]+)[.](?P<database>.+)-[0-9]{8}-[0-9]{6}[.](dump|sql|archive|rdb)"
+)
+
+
+def database_of_file(name: str, file: str) -> str:
+    """The database in the name that FTL gave a backup; empty: the default one, or not known."""
+    match = _OF_DATABASE.fullmatch(PurePath(file).name)
+    return match["database"] if match is not None and match["name"] == name else ""
+
+
+def database_in_dump(head: bytes) -> str:
+    """The database that a dump of PostgreSQL names; empty where it cannot be read.
+
+    From WriteHead in pg_backup_archiver.c: numbers have a byte for their sign before their own bytes.
+    """
+    try:
+        version, size = (head[5], head[6]), head[8]
+        # The version's three bytes, the sizes of a number and of an offset, the format, and the compression.
+        place = (
+            11 + (1 if version >= (1, 15) else size + 1) + 7 * (size + 1)
+        )  # then the time by its seven parts
+        length = int.from_bytes(head[place + 1 : place + 1 + size], "little")
+        name = head[place + 1 + size : place + 1 + size + length]
+    except IndexError:
+        return ""
+    return name.decode("utf-8", "replace") if 0 < length == len(name) <= 63 else ""
 
 
 class StreamEnds:

@@ -41,6 +41,11 @@ REPLACE_SECONDS = 1100.0
 Less, and the restore fails although the server goes on and replaces the data.
 """
 
+SCHEMA_BYTES = 4 * 1024 * 1024
+"""As much of a dump of PostgreSQL as is looked through for roles."""
+
+SCHEMA_SECONDS = 600.0
+
 UNCHANGED = 3
 """Exit status of replace.sh where the data is unchanged."""
 
@@ -54,14 +59,16 @@ async def load_dump(
     kept: str,
     emit: Emit,
     *,
+    database: str = "",
     lock: ScriptLock = NO_LOCK,
 ) -> str:
     """Restore into a container; returns its number of tables or the like.
 
     PostgreSQL and Redis get the dump beside their data first, then one script on the server gives it its place. Cut
     before that script, nothing has changed; the script goes on without us. `kept` is what the replaced database of
-    PostgreSQL is called afterwards; "drill" in a throwaway container. `lock` is of a deploy lock on this server
-    that we have: what goes on when we are gone keeps it.
+    PostgreSQL is called afterwards, empty if there is none yet; "drill" in a throwaway container. `database` is one of
+    PostgreSQL beside the dependency's own. `lock` is of a deploy lock on this server that we have: what goes on when we
+    are gone keeps it.
 
     Raises:
         FtlError: It failed. The hint says what became of the data of PostgreSQL and Redis.
@@ -69,12 +76,13 @@ async def load_dump(
     tell = progress(name, "restore", emit)
     mode = "drill" if kept == "drill" else "keep"
     if kind.tool == "pg_dump":
-        words = ("restore.sh", "restore", kind.tool, mode, kept)
+        words = ("restore.sh", "restore", kind.tool, mode, kept, *((database,) if database else ()))
         with _hint(_unchanged(name)):
             await dump.feed(DumpReader(session, container, words, name, tell, lock))
-        await _replace(session, container, name, kind, mode, kept, lock)
-        with _hint(f"the restored database is in use; the previous one is kept as `{kept}`"):
-            return await count_contents(session, container, kind)
+        await _replace(session, container, name, kind, mode, kept, lock, database)
+        previous = f"; the previous one is kept as `{kept}`" if kept else ""
+        with _hint(f"the restored database is in use{previous}"):
+            return await count_contents(session, container, kind, database)
     if kind.tool == "redis-cli":
         words = ("restore.sh", "put", kind.tool, mode, str(dump.ends.size))
         with _hint(_unchanged(name)):
@@ -82,13 +90,55 @@ async def load_dump(
         await _replace(session, container, name, kind, mode, "", lock)
         await await_ready(session, container, name, kind)
     else:
-        words = ("restore.sh", "restore", kind.tool, mode, kept)
-        await dump.feed(DumpReader(session, container, words, name, tell, lock))
+        await write_over(session, container, name, kind, dump, emit, lock=lock)
     return await count_contents(session, container, kind)
 
 
+async def write_over(
+    session: Session,
+    container: str,
+    name: str,
+    kind: DumpKind,
+    dump: Dump,
+    emit: Emit,
+    *,
+    lock: ScriptLock = NO_LOCK,
+) -> None:
+    """Restore over the data; cut, it is replaced in part.
+
+    Raises:
+        FtlError: It failed.
+    """
+    words = ("restore.sh", "restore", kind.tool, "keep", "")
+    await dump.feed(DumpReader(session, container, words, name, progress(name, "restore", emit), lock))
+
+
+async def missing_roles(session: Session, container: str, dump: Dump) -> tuple[str, tuple[str, ...]]:
+    """The user of a PostgreSQL, and the roles that a dump needs and it does not have.
+
+    It is asked with the beginning of the dump, where the schema is; of one that is longer than `SCHEMA_BYTES`, or takes
+    longer than `SCHEMA_SECONDS`, those that are found until then.
+
+    Raises:
+        FtlError: A backup on the server cannot be read.
+        ServerError: The connection was lost.
+    """
+    beginning = await dump.beginning(session, SCHEMA_BYTES)
+    argv = docker_exec(session, container, "restore.sh", "roles", "pg_dump", "keep", "")
+    done = await session.machine.run(argv, stdin=beginning, timeout=SCHEMA_SECONDS)
+    user, *roles = done.lines or ("",)
+    return user, tuple(roles)
+
+
 async def _replace(
-    session: Session, container: str, name: str, kind: DumpKind, mode: str, kept: str, lock: ScriptLock
+    session: Session,
+    container: str,
+    name: str,
+    kind: DumpKind,
+    mode: str,
+    kept: str,
+    lock: ScriptLock,
+    database: str = "",
 ) -> None:
     """Replace the data by the restored copy.
 
@@ -97,10 +147,11 @@ async def _replace(
         ServerError: The connection was lost: whether it was done, or is about to be, is not known.
     """
     script = program("ftl.locks", "lock_file.sh") + program(__package__, "replace.sh")
-    given = (container, script_text("restore.sh"), kind.tool, mode, kept)
+    given = (container, script_text("restore.sh"), kind.tool, mode, kept, *((database,) if database else ()))
     argv = docker_script(session.machine, script, "ftl-restore", *given)
     found_by = (
-        f"if a database `{kept}` exists in a minute, the restore succeeded; otherwise {_unchanged(name)}"
+        f"if a database `{kept or database}` exists in a minute, the restore succeeded; "
+        f"otherwise {_unchanged(name)}"
     )
     try:
         done = await session.machine.run(argv, stdin=lock.lines, timeout=REPLACE_SECONDS)
@@ -152,20 +203,24 @@ async def await_ready(session: Session, container: str, name: str, kind: DumpKin
     raise FtlError(message)
 
 
-async def check_accepts(session: Session, container: str, name: str, kind: DumpKind) -> None:
-    """Check whether a dump can be restored into a running database.
+async def check_accepts(
+    session: Session, container: str, name: str, kind: DumpKind, database: str = ""
+) -> bool:
+    """Check whether a dump can be restored into a database; returns whether it exists.
 
     Raises:
         FtlError: It cannot: its image lacks a tool, for example, or its password is another one.
     """
-    argv = docker_exec(session, container, "restore.sh", "accepts", kind.tool, "keep", "")
+    words = ("accepts", kind.tool, "keep", "", *((database,) if database else ()))
+    argv = docker_exec(session, container, "restore.sh", *words)
     done = await session.machine.run(argv, timeout=SCRIPT_SECONDS)
-    done.require(f"{name} cannot be restored")
+    return done.require(f"{name} cannot be restored").text.strip() != "new"
 
 
-async def count_contents(session: Session, container: str, kind: DumpKind) -> str:
+async def count_contents(session: Session, container: str, kind: DumpKind, database: str = "") -> str:
     """Count a database's tables, collections or keys: "12 tables"; empty where it does not say."""
-    argv = docker_exec(session, container, "restore.sh", "count", kind.tool, "keep", "")
+    words = ("count", kind.tool, "keep", "", *((database,) if database else ()))
+    argv = docker_exec(session, container, "restore.sh", *words)
     done = await session.machine.run(argv, timeout=SCRIPT_SECONDS)
     number = done.text.strip()
     return count(int(number), kind.counted) if number.isdecimal() else ""

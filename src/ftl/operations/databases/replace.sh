@@ -2,7 +2,7 @@
 # for it. Follows ftl.proxy's docker.sh and ftl.host's lock_file.sh. Runs on the server.
 #
 # $1: the container; $2: the text of restore.sh; $3: the tool that made the dump; $4: "keep" or "drill"; $5: what the
-# replaced database of PostgreSQL is called afterwards.
+# replaced database of PostgreSQL is called afterwards; $6: that database, if it is not the one that the env names.
 # stdin: the key of the deploy lock, which our client has now, or an empty line: none; our name for others who want it.
 # Status 3: the data is unchanged.
 IFS= read -r key && IFS= read -r holder || exit 3
@@ -11,7 +11,7 @@ trap 'rm -f "$log"' EXIT
 
 replace() {
     # Where Redis saves, or PostgreSQL waits for clients, it takes minutes.
-    docker_within 900 exec "$1" sh -c "$2" sh replace "$3" "$4" "$5"
+    docker_within 900 exec "$1" sh -c "$2" sh replace "$3" "$4" "$5" ${6:+"$6"}
     status=$?
     # A signal or its limit has ended it: where, is not known.
     if [ "$status" = 124 ] || [ "$status" -ge 128 ]; then return 1; elif [ "$status" != 0 ]; then return 3; fi

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 import time
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from ftl.common.figures import size
@@ -16,19 +18,20 @@ from ftl.engine import labels
 from ftl.errors import FtlError, UsageError
 from ftl.events import Note
 from ftl.locks.script_lines import NO_LOCK
-from ftl.operations.databases.backup import STDOUT, back_up, detect
-from ftl.operations.databases.backup_files import default_name, project_folder
+from ftl.operations.databases.backup import STDOUT, DumpSource, detect, require_database
+from ftl.operations.databases.backup_files import default_name, project_folder, remove_stale
 from ftl.operations.databases.drill import drill, remove_drills
-from ftl.operations.databases.dumps import check_whole
-from ftl.operations.databases.load import check_accepts, load_dump
+from ftl.operations.databases.dumps import check_whole, database_in_dump, database_of_file
+from ftl.operations.databases.in_place import keep_state, puts_back
+from ftl.operations.databases.load import check_accepts, count_contents, load_dump, missing_roles, write_over
 from ftl.operations.databases.sources import LocalDump, StoredDump
 from ftl.operations.databases.stored import fetch, find_backup, read_ends
+from ftl.operations.databases.tools import database_names
 from ftl.operations.deployed import with_recorded_dependency
 from ftl.operations.selection import select_container
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from pathlib import Path
 
     from ftl.config.models.project import Project
     from ftl.deploy.command_line import GivenCommand
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from ftl.events import Emit
     from ftl.host.fleet import Fleet
     from ftl.host.session import Session
+    from ftl.locks.script_lines import ScriptLock
     from ftl.operations.databases.dumps import DumpKind
     from ftl.operations.databases.sources import Dump
 
@@ -55,6 +59,8 @@ class RestoreRequest:
         drill: Restore into a throwaway container instead, and touch nothing else.
         confirm: Asks whether to go on; raises where it must not.
         observe: Observes the servers.
+        database: Of PostgreSQL, the database that is restored, if it is not the dependency's own, nor the one that the
+            file's name says.
         dump: The dump's bytes, which can be read again from their start; None for one that the server has made.
     """
 
@@ -67,6 +73,7 @@ class RestoreRequest:
     confirm: Callable[[], Awaitable[None]]
     observe: Observe
     dump: BinaryIO | None = None
+    database: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +98,7 @@ async def restore(request: RestoreRequest, fleet: Fleet, emit: Emit) -> RestoreR
     """Restore a dependency from a dump.
 
     PostgreSQL is restored beside its database, which then changes names with the new one. Of all others a backup is
-    made first, in the user's state folder here.
+    made first, in the user's state folder here; MariaDB, MySQL and MongoDB get it back if the restore fails.
 
     Raises:
         FtlError: The file is no whole dump of this database, or the restore failed.
@@ -115,6 +122,8 @@ async def restore(request: RestoreRequest, fleet: Fleet, emit: Emit) -> RestoreR
             dependency = next(each for each in deployed.dependencies if each.name == request.name)
             contents = await drill(deployed, dependency, session, container, kind, dump, emit)
             return RestoreResult(dump.file, dump.ends.size, time.monotonic() - began, "", contents)
+        source = DumpSource(session, container, request.name, kind)
+        database = await _target(source, dump, request.database, emit)
         await request.confirm()
         by = (await author(request.root)).name
         async with locked(
@@ -131,22 +140,53 @@ async def restore(request: RestoreRequest, fleet: Fleet, emit: Emit) -> RestoreR
                     f"{request.name} was replaced by another kind of database, or moved to another server, meanwhile",
                     hint=f"nothing was restored: run {ftl(request.command.text)} again",
                 )
-            await check_accepts(session, container.id, request.name, kind)
+            there = await check_accepts(session, container.id, request.name, kind, database)
             lock = NO_LOCK
             if session in lock_servers(fleet):  # the deploy lock is there, too
                 lock = deploy_lock(session, request.project.name).for_script(f"ends the restore of {by}")
-            kept = await _keep(request, fleet, kind, emit)
-            try:
-                contents = await load_dump(
-                    session, container.id, request.name, kind, dump, kept, emit, lock=lock
-                )
-            except FtlError as error:
-                if kind.tool != "pg_dump":
-                    error.hint = (
-                        error.hint or f"{ftl(f'restore {request.name} {kept}')} restores the previous state"
-                    )
-                raise
+            source = DumpSource(session, container, request.name, kind)
+            if kind.tool == "pg_dump":
+                await _require_roles(source, dump)
+            kept = await _keep(source, request.project.name, dump, database if there else None, emit)
+            contents = await _load(source, dump, kept, database, lock, emit)
     return RestoreResult(dump.file, dump.ends.size, time.monotonic() - began, kept, contents)
+
+
+async def _load(
+    source: DumpSource, dump: Dump, kept: str, database: str, lock: ScriptLock, emit: Emit
+) -> str:
+    """Restore into the container; returns its number of tables or the like.
+
+    Raises:
+        FtlError: It failed; the hint says which state the data is in.
+    """
+    session, container, name, kind = source.session, source.container.id, source.name, source.kind
+    if kind.in_place:
+        async with puts_back(source, Path(kept), lock, emit):
+            await write_over(session, container, name, kind, dump, emit, lock=lock)
+        return await count_contents(session, container, kind)
+    try:
+        return await load_dump(session, container, name, kind, dump, kept, emit, database=database, lock=lock)
+    except FtlError as error:
+        if kind.tool == "redis-cli":
+            error.hint = error.hint or f"{ftl(f'restore {name} {kept}')} restores the previous state"
+        raise
+
+
+async def _require_roles(source: DumpSource, dump: Dump) -> None:
+    """Refuse a dump of PostgreSQL that names roles which do not exist: pg_restore would fail.
+
+    Raises:
+        FtlError: It does.
+    """
+    user, roles = await missing_roles(source.session, source.container.id, dump)
+    if roles:
+        create = ftl(f"exec {source.name} -- createuser --username={user} {shlex.quote(roles[0])}")
+        raise FtlError(
+            f"{source.name} does not have the roles that the dump names: {', '.join(roles)}",
+            cause="they own objects in it or have grants on them, and a dump of one database has no roles",
+            hint=f"{create} creates one (`--pwprompt` asks for its password); nothing was changed",
+        )
 
 
 async def _select(request: RestoreRequest, fleet: Fleet) -> tuple[Session, Container, DumpKind]:
@@ -169,7 +209,7 @@ async def _stored_dump(
     request: RestoreRequest, storage: Session, session: Session, files: ExitStack, emit: Emit
 ) -> Dump:
     """A scheduled backup: read where it is, if the database runs on the same server, else brought here."""
-    folder, backup = await find_backup(storage, request.project, request.name, request.file)
+    folder, backup = await find_backup(storage, request.project, request.name, request.file, request.database)
     if storage is session:
         emit(Note(f"reading {backup.file} ({size(backup.bytes)}) on {session.name}"))
         return StoredDump(backup.file, await read_ends(storage, folder, backup), folder, request.project.name)
@@ -179,12 +219,51 @@ async def _stored_dump(
     return LocalDump(backup.file, sink)
 
 
-async def _keep(request: RestoreRequest, fleet: Fleet, kind: DumpKind, emit: Emit) -> str:
-    """Keep the state before: the new name of PostgreSQL's database, or a backup's file."""
-    if kind.tool == "pg_dump":
+async def _target(source: DumpSource, dump: Dump, asked: str, emit: Emit) -> str:
+    """The database that a dump of PostgreSQL is restored into; empty: the dependency's own.
+
+    The one that is asked for, or that the name of the file says, which `ftl backup` has given to it.
+
+    Raises:
+        UsageError: The dump is of another database that there is, and nothing says which of them is meant; or another
+            kind of dump, which says itself what it replaces, has another one.
+    """
+    name, named = source.name, database_of_file(source.name, dump.file)
+    if source.kind.tool != "pg_dump":
+        if asked and asked != named:
+            raise UsageError(
+                f"{source.kind.noun} says itself what it replaces", hint="leave `--database` out"
+            )
+        return ""
+    if asked:
+        require_database(name, source.kind, asked)
+    target = asked or named
+    if target:
+        emit(Note(f"{dump.file} is restored into the database {target} of {name}"))
+        return target
+    inside = database_in_dump(dump.ends.head)
+    names = await database_names(source.session, source.container, name, source.kind) if inside else None
+    if names is not None and inside in names.others:
+        raise UsageError(
+            f"{dump.file} is a dump of the database {inside}, which {name} has in addition to {names.own}",
+            hint=f"`--database {inside}` restores it there, `--database {names.own}` into {names.own}",
+        )
+    if names is not None and names.own not in ("", inside):
+        emit(Note(f"the dump is of a database {inside}; it replaces {names.own} of {name}"))
+    return ""
+
+
+async def _keep(source: DumpSource, project: str, dump: Dump, database: str | None, emit: Emit) -> str:
+    """Keep the state before: the new name of PostgreSQL's database, or a backup's file.
+
+    Where `database` is None there is none yet.
+    """
+    if source.kind.tool == "pg_dump":
         # PostgreSQL cuts longer names than 63 bytes.
-        return f"{request.name[:40]}_{time.strftime('before_%Y%m%d_%H%M%S')}"
-    file = project_folder(request.project.name) / default_name(f"{request.name}-before-restore", kind)
-    backup = await back_up(fleet, request.project, request.name, str(file), request.observe, emit)
-    emit(Note(f"the previous state is in {backup.file}"))
-    return backup.file
+        before = time.strftime("before_%Y%m%d_%H%M%S")
+        return "" if database is None else f"{(database or source.name)[:40]}_{before}"
+    file = project_folder(project) / default_name(f"{source.name}-before-restore", source.kind)
+    remove_stale(file.parent, source.name)
+    await keep_state(source, dump, file, emit)
+    emit(Note(f"the previous state is in {file}"))
+    return str(file)

@@ -1,10 +1,11 @@
 # Restores a dump from stdin. Runs in the database's container; follows ftl.host's database_tools.sh.
 #
 # $1: "ready" (whether the database accepts clients), "accepts" (whether a dump can be restored into it), "restore" (of
-# PostgreSQL beside the data), or "count" (prints what there is); of Redis "put" (the dump beside the data); of PostgreSQL
-# and Redis "replace", which gives what lies beside the data its place: where it fails, the data is unchanged; $2: the
-# tool that made the dump; $3: "keep" or "drill"; $4: what the replaced database of PostgreSQL is called afterwards, or
-# the bytes of the dump of Redis.
+# PostgreSQL beside the data), "roles" (of PostgreSQL: prints its user, and the roles that it lacks of those in a dump), or
+# "count" (prints what there is); of Redis "put" (the dump beside the data); of PostgreSQL and Redis "replace", which gives
+# what lies beside the data its place: where it fails, the data is unchanged; $2: the tool that made the dump; $3: "keep" or
+# "drill"; $4: what the replaced database of PostgreSQL is called afterwards, or the bytes of the dump of Redis; $5: the
+# database of PostgreSQL, if it is not the one that the env names. One that is not there is made: "accepts" prints "new".
 action=$1 tool=$2 mode=$3 kept=$4
 # Seconds that a restore waits for a lock that a client has.
 patience=60
@@ -16,6 +17,7 @@ needs() { # PROGRAM
 log_in "$tool"
 case $tool in
 pg_dump)
+    database=${5:-$database}
     PGOPTIONS="-c client_min_messages=warning -c lock_timeout=${patience}s"
     export PGOPTIONS
     # PostgreSQL cuts names after 63 bytes: one that is made of the database's own could become the database's own.
@@ -61,9 +63,22 @@ case "$action $tool" in
         echo "the database is called $new, as a restored one would be" >&2
         exit 1
     fi
-    needs pg_restore && echo 'SELECT 1' | sql template1 >/dev/null
+    needs pg_restore || exit
+    found="SELECT 1 FROM pg_database WHERE datname = :'database'"
+    found=$(echo "$found" | sql template1 -v database="$database") || exit
+    [ -n "$found" ] || echo new
     ;;
 'count pg_dump') echo 'SELECT count(*) FROM pg_stat_user_tables' | sql "$database" ;;
+'roles pg_dump')
+    # The beginning of a dump is enough: it has the schema. PostgreSQL itself says what it lacks, when it makes an empty copy.
+    printf '%s\n' "$user"
+    PGOPTIONS="$PGOPTIONS -c lc_messages=C"
+    drop || exit
+    echo 'CREATE DATABASE :"new" TEMPLATE template0' | sql template1 -v new="$new" || exit
+    errors=$(pg_restore --schema-only --username="$user" --dbname="$new" 2>&1)
+    drop
+    printf '%s\n' "$errors" | sed -n 's/.*ERROR: *role "\(.*\)" does not exist$/\1/p' | sort -u
+    ;;
 'restore pg_dump')
     # Beside the data, whose place it gets by `replace` when all is there. Our client may be gone meanwhile, and another
     # one be here.
@@ -89,6 +104,7 @@ case "$action $tool" in
     fi
     # By number: the restored database gets the name, and its sessions stay.
     number=$(echo "SELECT oid FROM pg_database WHERE datname = :'database'" | sql template1 -v database="$database")
+    number=${number:-0} # there is none yet
     end_sessions() { # several times a second for six seconds, or until the database has its other name
         for _ in $(seq 30); do
             printf '%s\n' 'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datid = :number \g /dev/null' \
@@ -113,7 +129,7 @@ SELECT statement FROM (
         CASE WHEN is_grantable THEN ' WITH GRANT OPTION' ELSE '' END)
         FROM pg_database, aclexplode(datacl) WHERE datname = :'database'
 ) AS grants ORDER BY turn \gexec
-ALTER DATABASE :"database" RENAME TO :"kept";
+SELECT format('ALTER DATABASE %I RENAME TO %I', datname, :'kept') FROM pg_database WHERE datname = :'database' \gexec
 ALTER DATABASE :"new" RENAME TO :"database";
 COMMIT;
 END

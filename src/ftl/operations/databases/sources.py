@@ -17,6 +17,7 @@ from ftl.common.next_step import ftl
 from ftl.common.programs import program
 from ftl.dataclass import dataclass
 from ftl.errors import FtlError, UsageError
+from ftl.host.backup_folders import read_command
 from ftl.locks.script_lines import NO_LOCK
 from ftl.operations.databases.backup import (
     CHUNK,
@@ -33,7 +34,7 @@ from ftl.proxy.docker_script import docker_script
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
     from ftl.host.backup_folders import BackupFolder
     from ftl.host.session import Session
@@ -45,6 +46,13 @@ FINISH_SECONDS = 24 * 3600.0
 It builds indexes, and nothing is heard of it until its end.
 """
 
+READ_SECONDS = 3600.0
+"""Limit for a look through a backup on the server."""
+
+_USE = b"USE `"
+"""Beginning of a line of a dump of MariaDB or MySQL that names the database of those after it."""
+
+_USED = re.compile(rb"USE `((?:[^`]|``)+)`;?\s*")
 _READ = re.compile(rb"ftl-read ([0-9]+)")
 """Line of feed.sh: how far a backup was read."""
 
@@ -89,6 +97,20 @@ class LocalDump:
         async with ends_with_us(reader.session, reader.container, reader.lock) as token:
             await _feed(reader, chunks(self._source), token)
 
+    async def databases(self, _session: Session) -> tuple[str, ...]:
+        """The databases that a dump of MariaDB or MySQL replaces, as far as it names them."""
+
+        def lines() -> tuple[str, ...]:
+            self._source.seek(0)
+            return _used(line for line in self._source if line.startswith(_USE))
+
+        return await asyncio.to_thread(lines)
+
+    async def beginning(self, _session: Session, size: int) -> bytes:
+        """Its first bytes."""
+        self._source.seek(0)
+        return await asyncio.to_thread(self._source.read, size)
+
 
 @dataclass(frozen=True, slots=True)
 class StoredDump:
@@ -112,6 +134,28 @@ class StoredDump:
         """
         async with ends_with_us(reader.session, reader.container, reader.lock) as token:
             await self._feed(reader, token)
+
+    async def databases(self, session: Session) -> tuple[str, ...]:
+        """The databases that a dump of MariaDB or MySQL replaces, as far as it names them.
+
+        Raises:
+            FtlError: It cannot be read.
+        """
+        script = "LC_ALL=C sed -n '/^USE `/p' \"/backups/$1\""
+        return _used((await self._read(session, script)).splitlines())
+
+    async def beginning(self, session: Session, size: int) -> bytes:
+        """Its first bytes.
+
+        Raises:
+            FtlError: It cannot be read.
+        """
+        return await self._read(session, 'head -c "$2" "/backups/$1"', str(size))
+
+    async def _read(self, session: Session, script: str, *arguments: str) -> bytes:
+        reading = read_command(session, self.folder, script, self.file, *arguments)
+        done = await session.machine.run(reading, timeout=READ_SECONDS)
+        return done.require(f"{self.file} cannot be read on {session.name}").stdout
 
     async def _feed(self, reader: DumpReader, token: str) -> None:
         given = (
@@ -243,6 +287,11 @@ async def _feed(reader: DumpReader, data: AsyncIterator[bytes], token: str) -> N
         output.cancel()
         await end(process)
     _check(status, text, reader.name)
+
+
+def _used(lines: Iterable[bytes]) -> tuple[str, ...]:
+    found = (match[1].replace(b"``", b"`") for line in lines if (match := _USED.fullmatch(line)))
+    return tuple(dict.fromkeys(name.decode("utf-8", "replace") for name in found))
 
 
 def _stalled(name: str, size: int, seconds: float) -> FtlError:

@@ -43,8 +43,8 @@ async def stored_backups(
 
 
 def note_smaller(backups: Iterable[StoredBackup], emit: Emit) -> None:
-    """Note the newest backup of each dependency that is much smaller than a previous one."""
-    newest = {one.dependency: one for one in reversed(newest_first(backups))}
+    """Note the newest backup of each database that is much smaller than a previous one."""
+    newest = {(one.dependency, one.database): one for one in reversed(newest_first(backups))}
     for one in newest.values():
         if one.smaller_than is not None:
             emit(
@@ -57,9 +57,9 @@ def note_smaller(backups: Iterable[StoredBackup], emit: Emit) -> None:
 
 
 async def find_backup(
-    session: Session, project: Project, name: str, file: str
+    session: Session, project: Project, name: str, file: str, database: str = ""
 ) -> tuple[BackupFolder, StoredBackup]:
-    """Find a dependency's backup by name, or the `LATEST`, and its folder.
+    """Find a dependency's backup by name, or the `LATEST` of a database, and its folder.
 
     Raises:
         UsageError: There is no such backup.
@@ -67,9 +67,17 @@ async def find_backup(
     """
     stored = await stored_folders(session, project.name, await _paths(session, project))
     folders = {one: each.folder for each in stored for one in each.backups if one.dependency == name}
-    chosen = next((one for one in newest_first(folders) if file in (LATEST, one.file)), None)
+    chosen = next(
+        (
+            one
+            for one in newest_first(folders)
+            if file == one.file or (file == LATEST and (one.database or "") == database)
+        ),
+        None,
+    )
     if chosen is None:
-        what = f"no backup of {name}" if file == LATEST else f"no backup {file} of {name}"
+        of = f"the database {database} of {name}" if database else name
+        what = f"no backup of {of}" if file == LATEST else f"no backup {file} of {name}"
         hint = (
             f"{ftl('backup --list')} lists them"
             if folders

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from ftl.common.programs import program
+from ftl.dataclass import dataclass
 from ftl.errors import FtlError
 from ftl.locks.script_lines import NO_LOCK
 from ftl.operations.watchdog import HEARTBEAT_TIMEOUT, watched
@@ -15,8 +16,37 @@ from ftl.proxy.docker_script import docker_script
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from ftl.engine.values import Container
     from ftl.host.session import Session
     from ftl.locks.script_lines import ScriptLock
+    from ftl.operations.databases.dumps import DumpKind
+
+LIST_SECONDS = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseNames:
+    """The databases of a dependency.
+
+    Attributes:
+        own: The one that its env names, and a backup without a name is of; empty: a dump has all.
+        others: Others that have tables. What a restore has left is none.
+    """
+
+    own: str
+    others: tuple[str, ...]
+
+
+async def database_names(session: Session, container: Container, name: str, kind: DumpKind) -> DatabaseNames:
+    """Ask a dependency for its databases.
+
+    Raises:
+        FtlError: It does not say.
+    """
+    argv = docker_exec(session, container.id, "dump.sh", "databases", kind.tool)
+    done = await session.machine.run(argv, timeout=LIST_SECONDS)
+    own, *others = done.require(f"the databases of {name} cannot be listed").text.splitlines() or [""]
+    return DatabaseNames(own, tuple(others))
 
 
 @asynccontextmanager

@@ -33,6 +33,12 @@ RESTORE = """#!/bin/sh
 [ "$1 $#" = '--file=/dev/null 2' ] || exit 9
 [ -z "${CUT-}" ] || { echo 'unexpected end of file' >&2; exit 1; }
 """
+PSQL = """#!/bin/sh
+case $(cat) in
+*pg_database*) cat "$HOME/databases" 2>/dev/null || [ -z "${UNLISTED-}" ] ;;
+*) case "$*" in *=empty) ;; *) echo 1 ;; esac ;;
+esac
+"""
 
 
 class Server:
@@ -42,7 +48,7 @@ class Server:
         self.home = home
         self.backups = home / "backups"
         self.backups.mkdir()
-        put_programs(home / "bin", {"pg_dump": DUMP, "pg_restore": RESTORE})
+        put_programs(home / "bin", {"pg_dump": DUMP, "pg_restore": RESTORE, "psql": PSQL})
 
     def add(self, name: str, text: str) -> None:
         """Add a program."""

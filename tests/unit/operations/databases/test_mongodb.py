@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.operations.databases.tools import script_text
-from tests.unit.operations.databases.test_restore_script import Container
+from tests.unit.operations.databases.test_container_scripts import Container
 
 if TYPE_CHECKING:
     from pathlib import Path

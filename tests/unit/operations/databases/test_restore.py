@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ftl.engine.api import Engine
+    from ftl.events import Event
     from ftl.ssh.machine import Machine
 
 COMMAND = GivenCommand("restore", ("db", "shop.dump"))
@@ -93,6 +94,7 @@ class DatabaseServer:
     def __init__(self, tmp_path: Path, tool: str, data: bytes) -> None:
         self.confirm: BaseException | None = None
         self.meanwhile: Callable[[], Awaitable[None]] | None = None
+        self.events: list[Event] = []
         self.machine = FakeMachine()
         self.engine = FakeEngine(images=["db"])
         self.project = PROJECT
@@ -102,8 +104,8 @@ class DatabaseServer:
         self.file = tmp_path / "db.dump"
         self.file.write_bytes(data)
 
-    async def restore(self, *, drill: bool = False, stored: str = "") -> RestoreResult:
-        """Restore the file, or a backup of the server."""
+    async def restore(self, *, drill: bool = False, stored: str = "", database: str = "") -> RestoreResult:
+        """Restore the file, or a backup of the server; `events` gets the events."""
         engine = cast("Engine", self.engine)
         await ensure_store(engine, "db")
         if "shop-db" not in self.engine.by_name:
@@ -120,9 +122,9 @@ class DatabaseServer:
         file, root = stored or str(self.file), self.file.parent
         with nullcontext() if stored else open_dump(file) as dump:
             request = RestoreRequest(
-                self.project, "db", file, root, COMMAND, drill, confirm, observe_fleet, dump=dump
+                self.project, "db", file, root, COMMAND, drill, confirm, observe_fleet, dump, database
             )
-            return await restore(request, Fleet([session]), lambda _: None)
+            return await restore(request, Fleet([session]), self.events.append)
 
     async def add(self, name: str, role: str, **more: str) -> None:
         """Add a container."""

@@ -10,8 +10,8 @@ import pytest
 
 from ftl.errors import ServerError
 from tests.support.fake_machine import CommandOutput
+from tests.unit.operations.databases.test_container_scripts import Container
 from tests.unit.operations.databases.test_restore import RDB, DatabaseServer
-from tests.unit.operations.databases.test_restore_script import Container
 
 if TYPE_CHECKING:
     from pathlib import Path

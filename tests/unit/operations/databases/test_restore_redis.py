@@ -9,8 +9,8 @@ import pytest
 
 from ftl.errors import FtlError
 from tests.support.fake_machine import CommandOutput
+from tests.unit.operations.databases.test_container_scripts import Container
 from tests.unit.operations.databases.test_restore import RDB, DatabaseServer
-from tests.unit.operations.databases.test_restore_script import Container
 
 if TYPE_CHECKING:
     from pathlib import Path

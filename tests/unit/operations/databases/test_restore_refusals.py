@@ -17,13 +17,14 @@ import pytest
 from ftl.config.models.project import Project, Server, Service
 from ftl.engine import labels
 from ftl.errors import FtlError, UsageError
+from ftl.events import Note
 from ftl.operations.databases.sources import open_dump
 from ftl.releases.record import ReleaseRecord
 from ftl.releases.store import ensure_store, write_record
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_machine import CommandOutput
+from tests.unit.operations.databases.test_container_scripts import Container
 from tests.unit.operations.databases.test_restore import PROJECT, RDB, DatabaseServer
-from tests.unit.operations.databases.test_restore_script import Container
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,6 +75,46 @@ def test_a_database_that_takes_no_dump_is_refused_before_anything_is_asked_or_do
     assert (caught.value.cause, caught.value.hint) == ("its password is another one", None)
     assert not any("-drill-" in call for call in stage.engine.calls)
     assert not stage.machine.processes
+
+
+PSQL = '#!/bin/sh\necho "$(cat) $*" >>"$HOME/log"\n'
+PG_RESTORE = """#!/bin/sh
+cat >/dev/null
+cat >&2 <<'END'
+pg_restore: error: could not execute query: ERROR:  role "the app" does not exist
+Command was: ALTER TABLE public.orders OWNER TO "the app";
+pg_restore: error: could not execute query: ERROR:  role "reader" does not exist
+pg_restore: error: could not execute query: ERROR:  role "reader" does not exist
+pg_restore: error: could not execute query: ERROR:  relation "role" does not exist
+END
+exit 1
+"""
+
+
+def test_postgresql_itself_says_which_roles_a_dump_needs(tmp_path: Path) -> None:
+    """In an empty copy, which is gone afterwards."""
+    container = Container(tmp_path, psql=PSQL, pg_restore=PG_RESTORE)
+    done = container.run("roles", "pg_dump", "keep", "", stdin=b"PGDMP", POSTGRES_USER="shop")
+    assert (done.returncode, done.stdout) == (0, b"shop\nreader\nthe app\n")
+    log = [line.partition(" DATABASE ")[0] for line in (tmp_path / "log").read_text().splitlines()]
+    assert log == ["DROP", "CREATE", "DROP"]
+
+
+def test_a_dump_that_needs_roles_is_refused_before_anything_changes(tmp_path: Path) -> None:
+    """All are named at once, with a command; a drill has none of them, and says so."""
+    stage = DatabaseServer(tmp_path, "pg_dump", b"PGDMP" + b"x" * 600)
+    stage.machine.answer("sh roles pg_dump", answer=CommandOutput(stdout=b"postgres\nreader\nthe app\n"))
+    with pytest.raises(
+        FtlError, match="does not have the roles that the dump names: reader, the app"
+    ) as caught:
+        asyncio.run(stage.restore())
+    hint = caught.value.hint or ""
+    assert "`ftl exec db -- createuser --username=postgres reader` creates one" in hint
+    assert "nothing was changed" in hint
+    assert not any(" sh restore " in line or line.startswith("ftl-restore") for line in stage.scripts)
+    asyncio.run(stage.restore(drill=True))
+    notes = [event.text for event in stage.events if isinstance(event, Note)]
+    assert notes == ["the dump names roles that a new server has to get before a restore: reader, the app"]
 
 
 def test_a_throwaway_that_does_not_start_is_not_waited_for(tmp_path: Path) -> None:
