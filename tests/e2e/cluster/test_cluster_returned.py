@@ -53,6 +53,34 @@ def test_a_returned_server_catches_up_by_itself(cluster: ThreeServerProject) -> 
     assert [name for name in (b"r2.json", b"r3.json", b"r4.json") if name not in records] == []
 
 
+def test_a_returned_server_never_answers_by_the_routes_of_before(cluster: ThreeServerProject) -> None:
+    """Nothing but routes has changed meanwhile; its proxy starts with the old ones, which lead nowhere then."""
+    old = f"old.{cluster.domain}"
+    cluster.config["project"]["domain"] = old
+    cluster.deploy("one").ok()
+    away = cluster.servers[2]
+    assert cluster.get(away, old) == (200, "one")
+    away.kill()
+    cluster.config["project"]["domain"] = cluster.domain
+    cluster.deploy("one").ok()
+    assert [cluster.get(server) for server in cluster.servers[:2]] == [(200, "one")] * 2
+    away.start()
+    answers: set[int] = set()
+    began, cron = time.monotonic(), False
+    found: tuple[int, str] | None = None
+    while found != (200, "one"):
+        assert time.monotonic() < began + 150, (answers, found, _crontab(away))
+        with suppress(OSError, http.client.HTTPException):
+            answers.add(cluster.get(away, old)[0])
+            found = cluster.get(away)
+        if not cron and time.monotonic() > began + 15:  # what it answers before anybody brings routes
+            away.run("sh", "-c", "pgrep -x cron || cron")
+            cron = True
+        time.sleep(0.2)
+    assert 503 in answers
+    assert 200 not in answers
+
+
 def _refused_while_only_we_are_cut_off(cluster: ThreeServerProject, away: Server) -> None:
     """The others reach it, and it would go on with the release before. Who only looks does not wait for ssh."""
     rule = ("PREROUTING", "-p", "tcp", "--dport", "22", "-j", "DROP")

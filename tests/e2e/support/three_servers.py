@@ -38,11 +38,11 @@ class ThreeServerProject:
         self.project.write({**files, "ftl.yaml": json.dumps(self.config)})
         return self.project.run("deploy", "--json")
 
-    def get(self, server: Server) -> tuple[int, str]:
-        """Request from outside, at one of the servers."""
+    def get(self, server: Server, host: str = "") -> tuple[int, str]:
+        """Request from outside, at one of the servers; a host other than the project's domain may be named."""
         connection = http.client.HTTPConnection("127.0.0.1", server.http_port, timeout=20)
         try:
-            connection.request("GET", "/", headers={"Host": self.domain})
+            connection.request("GET", "/", headers={"Host": host or self.domain})
             answer = connection.getresponse()
             return answer.status, answer.read().decode()
         finally:

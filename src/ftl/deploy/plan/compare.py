@@ -12,13 +12,21 @@ from ftl.deploy.plan.changes import (
 from ftl.deploy.plan.desired.sources import source_of
 from ftl.deploy.plan.diff import Diff, new_alias, other_sites
 from ftl.deploy.plan.jobs import Owner, jobs_diff, resumed_jobs
-from ftl.deploy.plan.sites import target_site, transitional_site, with_other_services, with_stored_tls
+from ftl.deploy.plan.sites import (
+    hidden_from,
+    servers_with_old_routes,
+    target_site,
+    transitional_site,
+    with_other_services,
+    with_stored_tls,
+)
 from ftl.errors import UsageError
 from ftl.proxy.site import Site, conflicts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from ftl.config.models.project import Service
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.desired.sources import ImageSource
     from ftl.deploy.request import PlanRequest
@@ -51,6 +59,10 @@ def compare(
         )
         for service in selected
     )
+    target = _target_site(request, observed, files, selected)
+    if not request.purpose.same_release:
+        returning = servers_with_old_routes(project, observed, target)
+        services = tuple(hidden_from(returning, project, observed, change) for change in services)
     dependencies = tuple(
         dependency_change(
             project,
@@ -69,19 +81,7 @@ def compare(
         if request.purpose.same_release
         else jobs_diff(project, observed, owners, partial=bool(only))
     )
-    target = transitional = None
     with_port = any(service.proxied_port for service in project.services)
-    if with_port or (only and not request.purpose.same_release and observed.site is not None):
-        serving = {service.name for service in selected}
-        serving |= {service.name for service in project.services if observed.serves(service.name)}
-        target = target_site(project, observed, serving, files)
-        if only:
-            target = with_other_services(target, observed, {service.name for service in selected})
-        if request.purpose.from_record:
-            target = with_stored_tls(target, observed)
-        if request.purpose.same_release:
-            target = _unchanged_site(observed) or target
-        _refuse_conflicts(target, observed, project.overlay)
     leaves_proxy = not (with_port or request.purpose.same_release) and _is_left(observed, target)
     if leaves_proxy and observed.site is not None and observed.proxy is not None and observed.proxy.running:
         target = Site(project.name, observed.site.subnets, tls=observed.site.tls)
@@ -93,6 +93,7 @@ def compare(
         or (target is not None and target != observed.site)
     )
     release = f"r{observed.last_number + 1 if makes_release else observed.live_number}"
+    transitional = None
     if target is not None:
         starting = [change for change in services if change.starts]
         aliases = {change.name: new_alias(request, observed, release, change) for change in starting}
@@ -112,6 +113,31 @@ def compare(
         commit=commit,
         leaves_proxy=leaves_proxy,
     )
+
+
+def _target_site(
+    request: PlanRequest, observed: Observed, files: TlsFiles, selected: Sequence[Service]
+) -> Site | None:
+    """The site once the plan is done; None where no service has a port.
+
+    Raises:
+        UsageError: Another project on the server has one of the routes.
+    """
+    project, only, purpose = request.project, request.services, request.purpose
+    with_port = any(service.proxied_port for service in project.services)
+    if not with_port and not (only and not purpose.same_release and observed.site is not None):
+        return None
+    names = {service.name for service in selected}
+    serving = names | {service.name for service in project.services if observed.serves(service.name)}
+    target = target_site(project, observed, serving, files)
+    if only:
+        target = with_other_services(target, observed, names)
+    if purpose.from_record:
+        target = with_stored_tls(target, observed)
+    if purpose.same_release:
+        target = _unchanged_site(observed) or target
+    _refuse_conflicts(target, observed, project.overlay)
+    return target
 
 
 def _is_left(observed: Observed, target: Site | None) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.common.files import read_small_file
+from ftl.config.models.server import WEB
 from ftl.deploy.names import network_of
 from ftl.deploy.plan.start_order import deciding_service
 from ftl.errors import ConfigError
@@ -61,6 +62,40 @@ def with_stored_tls(target: Site, observed: Observed) -> Site:
     known = observed.site
     return (
         target if known is None else replace(target, certificate=known.certificate, acme_root=known.acme_root)
+    )
+
+
+def servers_with_old_routes(project: Project, observed: Observed, target: Site | None) -> tuple[str, ...]:
+    """Servers that are away, and come back with other routes than the target's.
+
+    A proxy starts with what is on its disk, and learns only then what is live.
+    """
+    if observed.site is None or observed.site == target:
+        return ()
+    return tuple(
+        server.host for server in project.servers if WEB in server.roles and server.host in observed.down
+    )
+
+
+def hidden_from(
+    servers: Sequence[str], project: Project, observed: Observed, change: ServiceChange
+) -> ServiceChange:
+    """The change of a service that servers must not find by their old routes.
+
+    What they know it by leads nowhere once it is replaced, and they answer 503 until they have the new routes. One that
+    is tied to a server is not taken out of service for that.
+    """
+    open_servers = {
+        view.name
+        for view in observed.views
+        if not (view.drained or view.cut_off) and view.name not in observed.joining
+    }
+    known = {name.service for name in observed.site.all_internal} if observed.site is not None else set()
+    stays = change.is_spread and not change.starts and change.name in known
+    if not servers or not stays or open_servers.isdisjoint(project.servers_for(change.service)):
+        return change
+    return replace(
+        change, action="replaced", why=f"{', '.join(servers)} would come back with old routes to it"
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.common.next_step import ftl
+from ftl.config.models.server import WEB
 from ftl.deploy.plan.model import Plan, Stage
 from ftl.deploy.plan.steps.proxy import ApplySite
 from ftl.errors import UsageError
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 def plan_maintenance(maintenance: Maintenance | None) -> Callable[[OperationRequest, Author, Observed], Plan]:
     """Planner of the begin of maintenance, or with None of its end."""
 
-    def plan(_request: OperationRequest, _by: Author, observed: Observed) -> Plan:
+    def plan(request: OperationRequest, _by: Author, observed: Observed) -> Plan:
         site = observed.site
         if site is None or not site.all_routes:
             raise UsageError(
@@ -31,6 +32,12 @@ def plan_maintenance(maintenance: Maintenance | None) -> Callable[[OperationRequ
             )
         step = ApplySite(replace(site, maintenance=maintenance))
         stages = (Stage("routes", ((step,),)),) if site.maintenance != maintenance else ()
-        return Plan(observed.server, observed.project, f"r{observed.live_number}", (), stages)
+        begins = maintenance is not None and bool(stages)
+        notes = tuple(
+            f"when {server.host} is back, it answers as before for up to a minute"
+            for server in request.servers
+            if begins and WEB in server.roles and server.host in observed.down
+        )
+        return Plan(observed.server, observed.project, f"r{observed.live_number}", (), stages, notes=notes)
 
     return plan

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
+from ftl.config.models.project import Route
 from ftl.deploy.plan.steps.images import SendImages
-from ftl.deploy.plan.steps.proxy import (
-    Switch,
-)
+from ftl.deploy.plan.steps.proxy import Switch
 from ftl.deploy.plan.steps.swarm_services import CreateSwarmService
 from ftl.errors import ServerError
+from ftl.proxy.names import release_alias
 from tests.unit.deploy.cluster import SERVERS, cluster, observed, tasks_of, where
-from tests.unit.deploy.world import plan, service
+from tests.unit.deploy.plan.servers.test_places import plain
+from tests.unit.deploy.world import actions, plan, service
+
+if TYPE_CHECKING:
+    from ftl.config.models.project import Project
 
 
 def test_a_deploy_goes_on_without_a_server_that_is_down() -> None:
@@ -47,3 +52,48 @@ def test_a_service_whose_only_server_is_down_is_refused() -> None:
     asked = cluster(service(on=("c",)))
     with pytest.raises(ServerError, match="web runs only on c, which cannot be reached"):
         plan(asked, observed(asked, down=("c",)))
+
+
+def _with_path(
+    path: str, *, roles: tuple[str, ...] = ("web", "worker"), on: tuple[str, ...] = (), recreate: bool = False
+) -> Project:
+    replicas = 1 if recreate else 2
+    web = service(replicas=replicas, routes=(Route(path=path),), on=on, recreate=recreate)
+    return cluster(web, roles=roles)
+
+
+def test_a_server_that_comes_back_finds_nothing_by_its_old_routes() -> None:
+    """Its proxy starts with them: what they lead to is replaced, and only the new routes name it."""
+    before, after = _with_path("/old"), _with_path("/new")
+    seen = observed(before, *tasks_of(before, "r1"), live="r1", down=("c",))
+    found = plan(after, seen)
+    assert [(each.action, each.why) for each in found.changes] == [
+        ("replaced", "c would come back with old routes to it")
+    ]
+    (switch,) = (step for step in found.steps if isinstance(step, Switch))
+    assert switch.aliases == {"web": release_alias("shop", "web", "r2")}
+    private = cluster(service(replicas=2, routes=(), port=None))
+    assert actions(plan(private, seen)) == {"web": "replaced"}
+    assert plan(before, seen).empty
+    assert actions(plan(after, replace(seen, down=()))) == {"web": "unchanged"}
+
+
+def test_what_old_routes_cannot_lead_to_stays() -> None:
+    """A server without a proxy has none."""
+    before, after = (_with_path(path, roles=("worker",)) for path in ("/old", "/new"))
+    seen = observed(before, *tasks_of(before, "r1"), live="r1", down=("c",))
+    assert actions(plan(after, seen)) == {"web": "unchanged"}
+
+
+def test_a_service_that_is_tied_to_a_server_is_not_stopped_for_a_server_that_is_away() -> None:
+    """It would answer nobody meanwhile."""
+    before, after = (_with_path(path, recreate=True) for path in ("/old", "/new"))
+    seen = observed(before, live="r1", on={"a": (plain(before),)}, down=("c",))
+    assert actions(plan(after, seen)) == {"web": "unchanged"}
+
+
+def test_a_service_that_can_be_placed_nowhere_stays_where_it_is() -> None:
+    """The routes of the others change all the same."""
+    before, after = (_with_path(path, on=("c",)) for path in ("/old", "/new"))
+    seen = observed(before, *tasks_of(before, "r1", without="ab"), live="r1", down=("c",))
+    assert actions(plan(after, seen)) == {"web": "unchanged"}
