@@ -50,6 +50,7 @@ class FakeEngine(FakeImages):
     Attributes:
         by_name: All containers, by name.
         behaviors: By image reference, as the container's spec names it.
+        paths: Folders of the machine.
         on_execute: Answers `execute`; succeeds without output unless it is set.
     """
 
@@ -61,6 +62,7 @@ class FakeEngine(FakeImages):
         self.on_execute: Callable[[str, Sequence[str]], ExecResult] = lambda _name, _argv: ExecResult(
             0, b"", b""
         )
+        self.paths: set[str] = set()
         self.cache: list[CacheRecord] = []
         self._networks: dict[str, Network] = {}
         self._volumes: dict[str, Volume] = {}
@@ -92,6 +94,10 @@ class FakeEngine(FakeImages):
     async def create(self, name: str, spec: ContainerSpec) -> str:
         async with self._call("create", name):
             self._refuse_taken(name)
+            paths = [mount.source for mount in spec.mounts if mount.source.startswith("/")]
+            if spec.needs_paths and (missing := [path for path in paths if path not in self.paths]):
+                text = f'invalid mount config for type "bind": bind source path does not exist: {missing[0]}'
+                raise self._refuse(400, text)
             number = next(self._numbers)
             image = self._image(spec.image)
             container = FakeContainer(f"{number:064x}", name, spec, image.id, 1_700_000_000 + number)
@@ -113,6 +119,7 @@ class FakeEngine(FakeImages):
 
     def _begin(self, target: FakeContainer) -> None:
         """Let a container run, as its image behaves."""
+        self.paths |= {mount.source for mount in target.spec.mounts}
         behavior = self.behaviors.get(target.spec.image, Behavior())
         target.state, target.health = "running", behavior.health
         target.changed.clear()

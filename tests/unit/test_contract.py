@@ -103,6 +103,7 @@ LABELS = {
     "DRILL": "ftl.drill",
     "STOPPED": "ftl.stopped",
     "RESTART": "ftl.restart",
+    "FOLDER": "ftl.folder",
     "FILES": "ftl.files",
     "ROLE_SERVICE": "service",
     "ROLE_DEPENDENCY": "dependency",

@@ -18,6 +18,7 @@ DRILL = "ftl.drill"  # a throwaway database of `ftl restore --drill`
 IMAGE = "ftl.image"  # reference of a Swarm service's image, which its tasks name by ID
 STOPPED = "ftl.stopped"  # number of replicas of a Swarm service that `ftl stop` has stopped
 RESTART = "ftl.restart"  # the restart policy that it was created with
+FOLDER = "ftl.folder"  # of its backups on the server, which a deploy has created
 FILES = "ftl.files"  # a line each: folders of its files that have a nameless volume, which goes with it
 
 SWARM_TASK = "com.docker.swarm.task.id"  # set by the engine on the containers of a Swarm service

@@ -70,6 +70,8 @@ class ContainerSpec:
         restart: Docker's restart policy; `on-failure:3` has a limit. Only "always" makes containers run again after
             `kill -9` of dockerd, which ends its containers too: those with "unless-stopped" stayed `Exited (0)` for
             ever (20.10 and 26.1). A container that is stopped on purpose gets "no" first.
+        needs_paths: Paths of the machine that it mounts must exist, at its creation and at each start; the engine would
+            create missing ones.
         files: Written into the container before it starts.
         settings: Further fields of the API's request: "User", "HostConfig.Memory".
     """
@@ -91,3 +93,4 @@ class ContainerSpec:
     once: Literal["", "detached", "pipes", "terminal"] = ""
     settings: Mapping[str, object] = field(default_factory=dict)
     files: tuple[ContainerFile, ...] = ()
+    needs_paths: bool = False

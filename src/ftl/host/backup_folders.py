@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from ftl.engine.api import Engine
     from ftl.engine.values import Container
+    from ftl.errors import EngineError
     from ftl.host.session import Session
 
 TARGET = "/backups"
@@ -37,7 +38,7 @@ LIST_SECONDS = 60.0
 REMOVE_SECONDS = 300.0
 
 _NAME = re.compile(r"(?P<name>.+)-(?P<time>[0-9]{8}-[0-9]{6})\.(dump|sql|archive|rdb)")
-_MISSING = b"bind source path does not exist"
+_MISSING = "bind source path does not exist"
 """Error of the engine for a folder that does not exist (20.10 to 29)."""
 
 
@@ -139,6 +140,28 @@ async def stored_folders(
     )
 
 
+def is_missing(error: EngineError) -> bool:
+    """Whether the engine refuses a container since a folder that it mounts does not exist."""
+    return _MISSING in f"{error.message} {error.cause}"
+
+
+async def create_folder(engine: Engine, project: str, job: ContainerSpec) -> None:
+    """Create the folder of a job's backups.
+
+    The engine does so at the start of a container that mounts it and does not need it.
+    """
+    spec = ContainerSpec(
+        image=job.image,
+        labels={labels.PROJECT: project, labels.ROLE: labels.ROLE_TRANSFER, labels.SERVICE: "backups"},
+        entrypoint=("sh", "-c"),
+        command=(":",),
+        mounts=job.mounts,
+        restart="no",
+    )
+    async with helper_container(engine, "ftl-backups", spec) as container:
+        await engine.start(container)
+
+
 async def remove_backups(engine: Engine, project: str, folder: BackupFolder) -> None:
     """Remove the backups in a folder; and it, if nothing else is in it.
 
@@ -214,7 +237,7 @@ def read_command(session: Session, folder: BackupFolder, script: str, *arguments
 async def _list(session: Session, folder: BackupFolder) -> tuple[StoredBackup, ...]:
     listing = read_command(session, folder, program(__package__, "scripts/list_backups.sh"))
     done = await session.machine.run(listing, timeout=LIST_SECONDS)
-    if done.exit_code != 0 and _MISSING in done.stderr:
+    if done.exit_code != 0 and _MISSING.encode() in done.stderr:
         return ()
     backups = []
     for line in done.require(f"the backups in {folder.path} cannot be listed").lines:

@@ -71,6 +71,13 @@ class JobChange:
         return self.action != "unchanged"
 
     @property
+    def creates_folder(self) -> bool:
+        """Whether no deploy has created the folder of its backups yet."""
+        folder = self.spec.labels.get(labels.FOLDER)
+        before = self.current.labels.get(labels.FOLDER) if self.current is not None else None
+        return folder is not None and folder != before
+
+    @property
     def resumes(self) -> bool:
         """Whether cron starts it again, in a new container, whose age says since when."""
         return self.action == "restarted"
@@ -245,13 +252,15 @@ def job_spec(project: Project, job: Job, owner: Owner) -> ContainerSpec:
         labels.ROLE: labels.ROLE_JOB,
         labels.CONFIG: fingerprint(spec),
     }
-    return replace(spec, labels={**schedule, **own})
+    folder = {labels.FOLDER: spec.mounts[0].source} if spec.needs_paths else {}
+    return replace(spec, labels={**schedule, **own, **folder})
 
 
 def _backup_container(project: Project, dependency: Dependency) -> ContainerSpec:
     """Container that dumps a dependency over the network: its image, env and files, and not its data.
 
-    It is root in there, since the folder of the backups is root's.
+    It is root in there, since the folder of the backups is root's. That must exist: the engine would create it on the
+    system's disk where its own is not mounted.
     """
     folder = next(backup.path for backup in project.backups if backup.dependency == dependency.name)
     desired = dependency_container(project, dependency).spec
@@ -263,6 +272,7 @@ def _backup_container(project: Project, dependency: Dependency) -> ContainerSpec
         mounts=(Mount(f"{folder.rstrip('/')}/{project.name}", "/backups"),),
         settings={"User": "0"},
         files=desired.files,
+        needs_paths=True,
     )
 
 

@@ -99,15 +99,17 @@ def labelled(labels: Mapping[str, str] | None) -> dict[str, list[str]] | None:
 
 
 def _host(spec: ContainerSpec, log_driver: str) -> JsonObject:
+    paths = [mount for mount in spec.mounts if _is_path(mount)]
     host: JsonObject = {
         "RestartPolicy": restart_policy(spec.restart),
         "Mounts": [
             *(_volume(mount) for mount in spec.mounts if not _is_path(mount)),
             *({"Type": "volume", "Target": folder} for folder in _file_volumes(spec)),
+            *(_needed(mount) for mount in paths if spec.needs_paths),
         ],
         # A path given as a bind is created where it is missing, as with `docker run -v` and in Compose;
-        # as a mount it would be refused.
-        "Binds": [_bind(mount) for mount in spec.mounts if _is_path(mount)],
+        # as a mount it is refused.
+        "Binds": [_bind(mount) for mount in paths if not spec.needs_paths],
         "PortBindings": _bindings(spec.publish),
         "Ulimits": [{"Name": item.name, "Soft": item.soft, "Hard": item.hard} for item in spec.ulimits],
     }
@@ -178,6 +180,10 @@ def _is_path(mount: Mount) -> bool:
 
 def _volume(mount: Mount) -> JsonObject:
     return {"Type": "volume", "Source": mount.source, "Target": mount.target, "ReadOnly": mount.read_only}
+
+
+def _needed(mount: Mount) -> JsonObject:
+    return {**_volume(mount), "Type": "bind"}
 
 
 def _bind(mount: Mount) -> str:

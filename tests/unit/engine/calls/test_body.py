@@ -65,3 +65,16 @@ def test_the_volume_of_a_file_is_marked_and_never_a_second_mount(mounted: bool) 
     assert [mount.get("Source") for mount in host["Mounts"]] == ["0" * 64 if mounted else None]
     assert label_map["a"] == "b"
     assert label_map.get(labels.FILES) == (None if mounted else "/srv/app")
+
+
+@pytest.mark.parametrize("needs", [False, True])
+def test_a_path_that_must_exist_is_a_mount_and_no_bind(needs: bool) -> None:
+    """The engine creates the path of a bind."""
+    mounts = (Mount("/mnt/disk/shop", "/backups"), Mount("data", "/data"))
+    spec = ContainerSpec(image="i", labels={}, mounts=mounts, needs_paths=needs)
+    host = body.container(spec, log_driver="")["HostConfig"]
+    assert isinstance(host, dict)
+    volume = {"Type": "volume", "Source": "data", "Target": "/data", "ReadOnly": False}
+    needed = {"Type": "bind", "Source": "/mnt/disk/shop", "Target": "/backups", "ReadOnly": False}
+    assert host["Mounts"] == ([volume, needed] if needs else [volume])
+    assert host["Binds"] == ([] if needs else ["/mnt/disk/shop:/backups:rw"])

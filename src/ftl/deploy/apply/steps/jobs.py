@@ -20,6 +20,7 @@ from ftl.deploy.plan.steps.jobs import (
 )
 from ftl.engine import labels
 from ftl.engine.errors import ignoring
+from ftl.errors import EngineError, FtlError
 from ftl.execution.runners import Runners
 from ftl.host import backup_folders, crontab, job_logs, job_runs
 
@@ -38,10 +39,28 @@ async def check_cron(context: DeployContext, step: CheckCron) -> None:
 
 @RUNNERS.runs(CreateJob)
 async def create_job(context: DeployContext, step: CreateJob) -> None:
-    """Create a job's container; cron starts it."""
+    """Create a job's container; cron starts it.
+
+    Raises:
+        FtlError: The folder of its backups was there once, and is missing.
+    """
     image = await resolve(context, step.service, step.image, joins=step.joins)
     context.undo.add(step, lambda: context.remove_created(step.container))
-    await context.create(step.container, image.container(step.spec))
+    spec = image.container(step.spec)
+    try:
+        await context.create(step.container, spec)
+    except EngineError as error:
+        if not backup_folders.is_missing(error):
+            raise
+        if not step.creates_folder:
+            folder = step.spec.labels[labels.FOLDER]
+            removed = f"a folder that was removed on purpose: `sudo mkdir -p {folder}` there"
+            raise FtlError(
+                f"the folder of the backups of {step.service}, {folder}, is missing on {context.session.name}",
+                hint=f"mount the disk that has it; {removed}",
+            ) from None
+        await backup_folders.create_folder(context.engine, context.project.name, spec)
+        await context.create(step.container, spec)
 
 
 @RUNNERS.runs(WriteCrontab)

@@ -33,6 +33,7 @@ class CreateJob(ServiceStep):
         spec: Its settings, without the image.
         image: Reference of its image; with a digest where one is known.
         joins: It runs the image of the service's live containers, which the deploy does not change.
+        creates_folder: The folder of its backups is created where it is missing.
     """
 
     kind = "create_job"
@@ -44,6 +45,7 @@ class CreateJob(ServiceStep):
     image: str
     why: str
     joins: bool = False
+    creates_folder: bool = False
 
 
 @dataclass(frozen=True, slots=True)

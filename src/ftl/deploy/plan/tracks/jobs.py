@@ -72,6 +72,7 @@ def create_tracks(diff: JobsDiff, release: str, image: Mapping[str, str]) -> Ite
                     _live_image(change.owner) if joins else image[name],
                     change.why,
                     joins,
+                    change.creates_folder,
                 ),
             )
 

@@ -37,6 +37,7 @@ def test_a_backup_is_a_job_in_a_container_of_the_database_s_image() -> None:
     assert (step.job, step.service, step.container) == ("backup.db", "db", "shop.job.backup.db.new-r1")
     assert (step.image, step.joins) == ("postgres:16", False)
     assert (spec.env, spec.mounts) == (POSTGRES.env, (Mount("/srv/backups/shop", "/backups"),))
+    assert (step.creates_folder, spec.needs_paths) == (True, True)
     assert (spec.restart, spec.publish, spec.settings) == ("no", (), {"User": "0"})
     assert list(spec.networks.values()) == [()]
     assert spec.command is not None
@@ -66,5 +67,10 @@ def test_a_backup_of_an_unchanged_database_runs_its_image() -> None:
     label_map = {**create.spec.labels, labels.RELEASE: "r2"}
     job = Container("id", "shop.job.backup.db", "x", "sha256:x", label_map, "exited", "", 0)
     assert plan(ASKED, replace(observed, containers=(*boxes, job))).empty
+    for before, creates in ((label_map, False), ({**label_map, labels.FOLDER: "/mnt/shop"}, True)):
+        changed = replace(job, labels={**before, labels.CONFIG: "another"})
+        again = first(plan(ASKED, replace(observed, containers=(*boxes, changed))), CreateJob)
+        assert isinstance(again, CreateJob)
+        assert again.creates_folder is creates, "one that is missing later is on a disk that is not mounted"
     removed = plan(without, replace(observed, containers=(*boxes, job)))
     assert [(one.name, one.action) for one in removed.changes][-1] == ("backup.db", "removed")
