@@ -244,6 +244,12 @@ def test_backups_outlive_their_job_and_the_project(ftl: Callable[..., Project], 
     redis(app, "SET", "colour", "blue")
     app.run("jobs", "run", "backup.cache").ok()
     stored = app.run("backup", "--list", "--json").ok().result["backups"]
+    # As on a disk that is not mounted.
+    server.run("mv", f"/var/backups/ftl/{app.name}", "/var/backups/away")
+    failed = app.run("jobs", "run", "backup.cache", "--json")
+    assert "does not start" in failed.result["error"]["message"]
+    assert app.name not in server.run("ls", "/var/backups/ftl").stdout.decode().split()
+    server.run("mv", "/var/backups/away", f"/var/backups/ftl/{app.name}")
     kept = app.run("remove", "--volumes", "--yes", "--json").ok().result["kept"]
     folder = f"/var/backups/ftl/{app.name}"
     assert kept["backups"] == [{"path": folder, "files": 1, "bytes": stored[0]["bytes"]}]
