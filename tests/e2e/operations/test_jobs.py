@@ -203,3 +203,23 @@ def test_the_server_posts_a_job_that_failed(ftl: Callable[..., Project], server:
     assert head.startswith("POST /s3cr3t ")
     assert json.loads(body)["text"].startswith(f"{app.name}: the job bad ended with status 3, on ")
     assert server.run("sh", "-c", "grep -rl s3cr3t ~ftl; true").stdout == b""
+
+
+def test_a_job_that_was_pruned_is_posted(ftl: Callable[..., Project], server: Server) -> None:
+    """By the webhook among the release records, whose container was pruned, too; the next deploy makes it again."""
+    app = lab_project(ftl, server)
+    app.config["jobs"] = [{"name": "say", "service": "web", "command": ["true"], "schedule": "7 3 * * *"}]
+    app.config["notify"] = [{"url": "http://127.0.0.1:8099/s3cr3t", "events": ["job_failure"]}]
+    app.deploy().ok()
+    server.run("rm", "-f", "/tmp/posted")
+    server.write("/tmp/receiver.py", RECEIVER)
+    server.run("sh", "-c", "timeout 120 python3 /tmp/receiver.py >/dev/null 2>&1 &")
+    server.docker("rm", f"{app.name}.job.say", "ftl-state")
+    woken = server.run("su", "ftl", "-c", f'sh "$HOME/.ftl/job.sh" /var/run/docker.sock {app.name}.job.say')
+    assert woken.returncode == 0
+    posted = server.run("cat", "/tmp/posted").stdout.decode()
+    assert f"{app.name}: the job say does not run: its container was removed" in posted
+    (job,) = app.run("status", "--json").ok().result["jobs"]
+    assert "its container is gone" in job["problem"]
+    app.deploy().ok()
+    assert app.run("status", "--json").ok().result["jobs"][0]["problem"] is None
