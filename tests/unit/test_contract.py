@@ -227,8 +227,9 @@ STEP_KINDS = {
 """Step kinds that 0.1.0 wrote (`RUNNERS` in ftl/deploy/apply.py at 8666dae)."""
 
 LATER_STEP_KINDS = {
-    "admit_server", "amend_records", "back_up", "check_cron", "compact_records", "create_job", "create_service",
-    "decide", "end_catch_up", "forget_runs", "hold_catch_up", "prune_build_cache", "publish_live", "reach",
+    "admit_server", "amend_records", "back_up", "check_cron", "claim_image", "compact_records", "create_job",
+    "create_service", "decide", "drop_pulled", "end_catch_up", "forget_runs", "hold_catch_up", "prune_build_cache",
+    "publish_live", "reach",
     "remove_backups", "remove_images", "remove_jobs", "remove_networks", "remove_services", "remove_site",
     "remove_volumes", "set_drained", "set_hold", "set_jobless", "set_notifications", "set_preview",
     "set_restart_policy", "share_certificates", "start_services", "stop", "stop_services", "switch_jobs", "wait_tasks",

@@ -48,13 +48,18 @@ def _fields(result: PruneResult) -> Fields:
     return {
         "server": result.plan.server,
         "containers": [container.name for container in leftovers.containers],
-        "images": [*leftovers.images, *leftovers.images_here],
+        "images": _images(result),
         "networks": list(leftovers.networks),
         "tags": list(leftovers.tags),
         "bytes_freed": result.bytes_freed,
         "bytes_freed_here": result.bytes_freed_here,
         "build_cache_here": result.build_cache_here,
     }
+
+
+def _images(result: PruneResult) -> list[str]:
+    found = result.found
+    return [*found.images, *found.images_here, *(image.id for image in found.pulled)]
 
 
 def _print(result: PruneResult) -> None:
@@ -65,7 +70,7 @@ def _print(result: PruneResult) -> None:
         put(f"nothing to remove on {result.plan.server}")
         _put_cache(result)
         return
-    images = {*leftovers.tags, *leftovers.images, *leftovers.images_here}
+    images = {*leftovers.tags, *_images(result)}
     networks = f", {count(len(leftovers.networks), 'network')}" if leftovers.networks else ""
     put(
         f"removed {count(len(leftovers.containers), 'container')}{networks} and {count(len(images), 'image')}"

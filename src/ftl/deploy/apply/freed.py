@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ftl.aio import gather, gather2
 from ftl.engine import labels
+from ftl.engine.marks import marks_on
 from ftl.errors import EngineError
 from ftl.image.transfer.presence import estimated_sizes
 
@@ -72,13 +73,19 @@ async def _most(engine: Engine, project: str, sizes: Mapping[str, Mapping[str, i
     """At most the bytes that went with the images that are gone: those of layers that no other of the project has."""
     with suppress(EngineError, TimeoutError):
         async with asyncio.timeout(LOOK_SECONDS):
-            listed = await engine.images(labels={labels.PROJECT: project})
-            kept = await _inspected(engine, sorted({image.id for image in listed} | sizes.keys()))
+            listed = {image.id for image in await engine.images() if _is_of(project, image)}
+            kept = await _inspected(engine, sorted(listed | sizes.keys()))
             still = {image.id for image in kept}
             layers = {layer for image in kept for layer in image.layers}
             gone = ChainMap(*(dict(each) for image, each in sizes.items() if image not in still))
             return sum(size for layer, size in gone.items() if layer not in layers)
     return 0
+
+
+def _is_of(project: str, image: Image) -> bool:
+    """Whether an image was built for a project, or FTL brought it for that."""
+    ours = image.labels.get(labels.PROJECT) == project
+    return ours or any(mark.project == project for mark in marks_on(image))
 
 
 async def _inspected(engine: Engine, ids: Sequence[str]) -> list[Image]:

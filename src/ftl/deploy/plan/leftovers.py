@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from ftl.deploy.observe.state import Observed
+    from ftl.deploy.plan.steps.images import PulledImage
     from ftl.engine.values import Container, Image
     from ftl.releases.record import ReleaseRecord
     from ftl.releases.watch import ReleaseWatch
@@ -30,6 +31,7 @@ class Leftovers:
         containers: Of interrupted deploys, restores and drills, and of services that the live release does not have.
         tags: Of images of releases beyond those that are kept, on the server and here.
         images: IDs of images of the project without a tag.
+        pulled: Images of registries that FTL brought for releases that are no longer kept.
         images_here: The same on this machine.
         records: Records to be written without project and env.
         networks: Networks of the project, by its label, that no container is in and no deploy uses.
@@ -43,6 +45,7 @@ class Leftovers:
     records: tuple[ReleaseRecord, ...] = ()
     networks: tuple[str, ...] = ()
     watch: ReleaseWatch | None = None
+    pulled: tuple[PulledImage, ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -91,6 +94,7 @@ def leftovers(observed: Observed, local_images: Iterable[Image], *, keep: int) -
         records=tuple(each for each in stays.outdated_records if each.number < oldest),
         networks=tuple(dict.fromkeys(_unused_networks(observed, gone))),
         watch=watch,
+        pulled=stays.unused_pulled(removed=gone),
     )
 
 

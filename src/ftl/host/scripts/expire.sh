@@ -152,6 +152,33 @@ remove_images() {
     return 0 # another container may use one; it costs only disk space
 }
 
+# Images of registries that FTL brought, by their marks (ftl.engine's marks.py): ftl-mark/PROJECT/NAME:TAG.ID, with `__` for the
+# colon before a port. If another project has marked one, too, or a container uses it, only this mark goes. The mark goes last.
+remove_pulled() {
+    listed=$(docker images --no-trunc --format '{{.ID}} {{.Repository}}:{{.Tag}}' | grep -v ':<none>$')
+    printf '%s\n' "$listed" | grep -F " ftl-mark/$project/" | while read -r id mark; do
+        others=$(printf '%s\n' "$listed" | grep -F "$id " | grep -vF " ftl-mark/$project/")
+        case $others in
+        *" ftl-mark/"*) ;;
+        *) [ -n "$(docker ps -aq --filter "ancestor=$id")" ] || remove_names "$id" "${mark#"ftl-mark/$project/"}" ;;
+        esac
+        docker rmi "$mark" </dev/null >/dev/null 2>&1
+    done
+    return 0
+}
+
+# remove_names ID NAME:TAG.ID: those that an image was pulled by, without its mark; it has no others but those in `others`.
+remove_names() {
+    name=${2%:*} tag=${2##*:}
+    case $name in */*) name=$(printf '%s\n' "${name%%/*}" | sed 's/__/:/')/${name#*/} ;; esac
+    pulled=$name:${tag%.*}
+    printf '%s\n' "$others" | grep -qxF "$1 $pulled" && docker rmi "$pulled" </dev/null >/dev/null 2>&1
+    [ -z "$others" ] || [ "$others" = "$1 $pulled" ] || return 0 # one that the user gave keeps the image
+    docker image inspect -f '{{range .RepoDigests}}{{println .}}{{end}}' "$1" | grep -F "$name@" | while read -r digest; do
+        docker rmi "$digest" </dev/null >/dev/null 2>&1
+    done
+}
+
 # Release records hold the values of env. The audit stays, with an entry for this. Last, the file that says preview. A power
 # cut leaves each file as it was, or as it is to be.
 forget_records() {
@@ -192,5 +219,6 @@ for volume in $(docker volume ls -q --filter "$mine"); do
     docker_within 300 volume rm "$volume" >/dev/null || exit
 done
 remove_images
+remove_pulled
 forget_records || exit
 forget "# ftl-preview $project"

@@ -63,7 +63,7 @@ async def note_build(engine: Engine, project: str, began: float) -> None:
     """Remember that a build of a project has ended now.
 
     Args:
-        engine: This machine's.
+        engine: That which built: this machine's, or a server's.
         project: The project.
         began: Its beginning, as Unix time by the engine's clock.
     """
@@ -80,7 +80,7 @@ async def remove_dropped(engine: Engine, project: str, *, keep: int) -> int:
     Errors are ignored: they cost only disk space.
 
     Args:
-        engine: This machine's.
+        engine: That which built.
         project: The project.
         keep: Images that stay: each is seen with its layers before it is dropped.
 

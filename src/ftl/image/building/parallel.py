@@ -101,7 +101,7 @@ async def build_images(
     groups = equal_builds(buildable, root, platform or batch.engine_platform)
     began = info.result().now
     results = await gather((_build(batch, group) for group in groups), limit=MAX_PARALLEL)
-    if not remote and any(result.changed for group in results for result in group):
+    if any(result.changed for group in results for result in group):
         await note_build(engine, project.name, began)
     by_service = {result.service: result for group in results for result in group}
     return {service.name: by_service[service.name] for service in buildable}

@@ -11,7 +11,7 @@ from ftl.deploy.opening import open_operation
 from ftl.deploy.plan.leftovers import leftovers
 from ftl.deploy.plan.model import Plan, Stage
 from ftl.deploy.plan.records.recorded import live_project
-from ftl.deploy.plan.steps.images import DropTags, PruneBuildCache, RemoveImages
+from ftl.deploy.plan.steps.images import DropPulled, DropTags, PruneBuildCache, RemoveImages
 from ftl.deploy.plan.steps.proxy import RemoveNetworks
 from ftl.deploy.plan.steps.records import AmendRecords
 from ftl.deploy.plan.tracks.cleanup import STOP_SECONDS, removal_tracks
@@ -141,6 +141,7 @@ def plan_prune(observed: Observed, here: Sequence[Image], *, keep: int, build_ca
             "images",
             (
                 (DropTags(found.tags),) if found.tags else (),
+                (DropPulled(found.pulled),) if found.pulled else (),
                 (RemoveImages(found.images),) if found.images else (),
                 (RemoveImages(found.images_here, here=True),) if found.images_here else (),
                 (AmendRecords(observed.project, found.records, "no longer kept for a rollback"),)

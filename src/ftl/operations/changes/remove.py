@@ -13,9 +13,10 @@ from ftl.deploy.plan.jobs import by_server
 from ftl.deploy.plan.leftovers import project_tags
 from ftl.deploy.plan.model import Plan, PlannedChange, Stage
 from ftl.deploy.plan.pins import configured_reference
+from ftl.deploy.plan.records.pulled import images_of_removed
 from ftl.deploy.plan.servers.catch_up import end_of_catch_up
 from ftl.deploy.plan.steps.containers import RemoveVolumes
-from ftl.deploy.plan.steps.images import DropTags, RemoveImages
+from ftl.deploy.plan.steps.images import DropPulled, DropTags, RemoveImages
 from ftl.deploy.plan.steps.jobs import DeleteRunHistory, RemoveBackups, WriteCrontab
 from ftl.deploy.plan.steps.proxy import RemoveNetworks, RemoveSite
 from ftl.deploy.plan.steps.records import AmendRecords, SetHold, SetPreview
@@ -165,6 +166,7 @@ def plan_remove(
     tags = tuple(dict.fromkeys(project_tags(observed.project, images, latest=True)))
     tags_here = project_tags(observed.project, here, latest=True)
     untagged = tuple(dict.fromkeys(image.id for image in images if not image.tags))
+    pulled = images_of_removed(observed)
     records = tuple(amended for record in observed.releases if record != (amended := _of_removed(record)))
     jobs = {
         server: tuple(sorted({container.labels[labels.JOB] for container in containers}))
@@ -200,6 +202,7 @@ def plan_remove(
                 (DropTags(tags),) if tags else (),
                 (DropTags(tags_here, here=True),) if tags_here else (),
                 (RemoveImages(untagged),) if untagged else (),
+                (DropPulled(pulled),) if pulled else (),
             ),
         ),
         Stage(

@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from ftl.aio import gather2
 from ftl.common.json_fields import as_int
 from ftl.config.models.project import KEEP_RELEASES
 from ftl.dataclass import dataclass
 from ftl.engine import labels
+from ftl.engine.marks import parse_mark
 from ftl.releases.record import stored_project
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from ftl.engine.api import Engine
     from ftl.releases.record import ReleaseRecord
@@ -45,12 +47,15 @@ class DiskGrowth:
 
 
 async def gather_growth(engine: Engine, project: str, records: Sequence[ReleaseRecord]) -> DiskGrowth | None:
-    """The growth by a project's deploys; None where its releases do not tell. One call.
+    """The growth by a project's deploys; None where its releases do not tell.
 
     Raises:
         EngineError, EngineUnavailable.
     """
-    sizes = await engine.unshared_sizes(labels={labels.PROJECT: project})
+    ours, every = await gather2(
+        engine.unshared_sizes(labels={labels.PROJECT: project}), engine.unshared_sizes(labels={})
+    )
+    sizes = {**ours, **{tag: size for tag, size in every.items() if parse_mark(tag) is not None}}
     keep = as_int(stored_project(records).get("keep_releases")) or KEEP_RELEASES
     return growth(project, sizes, records, keep)
 
@@ -64,12 +69,14 @@ def growth(
 
     Args:
         project: Its name.
-        sizes: Tag -> bytes that only its image has; None where they are not known.
+        sizes: Tag -> bytes that only its image has; None where they are not known. With the
+            marks (`ftl.engine.marks`) of images that FTL brought from registries.
         records: Its releases, whose bytes on the way stand for those.
         keep: How many releases stay.
     """
     pattern = re.compile(re.escape(project) + r"-[^/:]+:(r[0-9]+)")
     tagged = {tag: match[1] for tag in sizes if (match := pattern.fullmatch(tag)) is not None}
+    tagged |= _brought(project, sizes, records)
     releases = set(tagged.values())
     if len(releases) < 2:
         return None
@@ -80,3 +87,15 @@ def growth(
         sent = [record.bytes_sent for record in records if record.outcome == "live" and record.bytes_sent]
         added = sum(sent[-SENT:]) // max(1, len(sent[-SENT:]))
     return DiskGrowth(added, len(releases), keep) if added else None
+
+
+def _brought(project: str, tags: Iterable[str], records: Sequence[ReleaseRecord]) -> dict[str, str]:
+    """Mark -> the first release with the image of a registry that FTL brought; one for each image of a service."""
+    found: dict[str, tuple[str, str]] = {}
+    for mark in filter(None, map(parse_mark, tags)):
+        if mark.project == project:
+            for record in records:
+                for entry in record.services.values():
+                    if entry.image_id.removeprefix("sha256:").startswith(mark.image):
+                        found.setdefault(mark.image, (mark.text, record.release))
+    return dict(found.values())

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from ftl.config.models.project import Build
 from ftl.deploy.apply.clients import RunClients
 from ftl.deploy.apply.context import DeployContext, Freed
 from ftl.deploy.apply.steps.image_removal import RUNNERS, drop_tags
@@ -25,9 +26,10 @@ from ftl.image.building.dropped import look_first, note_build
 from tests.support.fake_engine import CACHED_BYTES, FakeEngine
 from tests.support.fake_machine import CommandOutput, FakeMachine
 from tests.unit.deploy.apply.steps.test_shared_images import context_on
-from tests.unit.deploy.world import INFO, project, server
+from tests.unit.deploy.world import INFO, project, server, service
 
 if TYPE_CHECKING:
+    from ftl.config.models.project import Project
     from ftl.engine.api import Engine
     from ftl.events import Event
     from ftl.ssh.machine import Machine
@@ -45,7 +47,12 @@ def engine(*releases: str) -> FakeEngine:
 
 
 def dropped(
-    there: FakeEngine, here: FakeEngine, step: DropTags = STEP, freed: Freed | None = None
+    there: FakeEngine,
+    here: FakeEngine,
+    step: DropTags = STEP,
+    freed: Freed | None = None,
+    *,
+    asked: Project | None = None,
 ) -> list[str]:
     """The notes of dropping the tags; the sums are added to `freed`."""
     notes: list[str] = []
@@ -54,7 +61,7 @@ def dropped(
         assert isinstance(event, Note)
         notes.append(event.text)
 
-    asked = replace(project(), keep_releases=1)
+    asked = replace(asked or project(), keep_releases=1)
     session = Session("host", cast("Machine", FakeMachine()), cast("Engine", there), INFO)
     clients = RunClients(asked, Path(), _engine=cast("Engine", here))
     context = DeployContext(
@@ -142,6 +149,28 @@ def test_what_goes_of_the_build_cache_is_counted(tmp_path: Path, monkeypatch: py
         f"images and build leftovers of old releases are removed: {CACHED_BYTES} B freed on this machine"
     ]
     assert (freed.there, freed.here, freed.estimated) == (0, CACHED_BYTES, False)
+
+
+@pytest.mark.parametrize(
+    ("place", "goes"), [("server", True), ("host", True), ("elsewhere", False), (None, False)]
+)
+def test_what_goes_of_a_servers_build_cache_is_counted(
+    place: str | None, goes: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the server built the image, which `build.on` says."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    there, now = engine("r3"), time.time()
+    there.cache.append(CacheRecord("layer", "regular", now, shared=True))
+
+    async def build() -> None:
+        await note_build(cast("Engine", there), "shop", now - 1)
+        await look_first(cast("Engine", there), "shop")
+
+    asyncio.run(build())
+    there.cache = [replace(one, shared=False) for one in there.cache]
+    notes = dropped(there, FakeEngine(name="here"), asked=project(service(build=Build(on=place))))
+    text = f"images and build leftovers of old releases are removed: {CACHED_BYTES} B freed on host"
+    assert notes == ([text] if goes else [])
 
 
 SCRIPT = "ftl-unused-layers"

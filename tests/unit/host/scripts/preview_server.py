@@ -42,11 +42,14 @@ info*)
 "ps "*role=service*) cat "$HOME/services"; exit ;;
 "ps "*label=ftl.role*) cat "$HOME/others"; exit ;;
 "ps "*label=ftl.project*) cat "$HOME/others"; echo byhand; exit ;; # one that inherits the label of its image
+"ps -aq --filter ancestor=sha256:used") echo byhand; exit ;;
 "ps "*) exit ;;
 "network ls"*) echo n1; exit ;;
 "volume ls"*) cat "$HOME/volumes"; exit ;;
 "images -q"*) echo sha256:untagged; exit ;;
+"images --no-trunc"*) cat "$HOME/pulled"; exit ;;
 images*) cat "$HOME/tags"; exit ;;
+"image inspect"*) cat "$HOME/digests"; exit ;;
 "create --name ftl-state"*) echo >"$HOME/store" ;;
 esac
 echo "$*" | head -n 1 >>"$HOME/calls"
@@ -102,6 +105,8 @@ class Server:
             services="web1\nhook2\n",
             others="db3\n",
             jobs="",
+            pulled="",
+            digests="",
             volumes="data\n",
             calls="",
         )

@@ -80,6 +80,44 @@ def test_at_the_end_all_goes_routes_first(server: Server) -> None:
     assert server.crontab == KEPT
 
 
+def test_images_that_were_brought_for_it_go_with_the_names_of_their_marks(server: Server) -> None:
+    """Of one that another project has marked, or a container uses, only the mark; a tag of the user's keeps one."""
+    mark = f"ftl-mark/{PROJECT}"
+    server.set(
+        pulled=f"""\
+sha256:one ghcr.io/acme/app:v7
+sha256:one ghcr.io/acme/app:<none>
+sha256:one {mark}/ghcr.io/acme/app:v7.1
+sha256:two r.test:5000/app:v1
+sha256:two {mark}/r.test__5000/app:v1.2
+sha256:two ftl-mark/shop/r.test__5000/app:v1.2
+sha256:three app:v1
+sha256:four r.test:5000/app:v3
+sha256:four mine:1
+sha256:four {mark}/r.test__5000/app:v3.4
+sha256:used app:v5
+sha256:used {mark}/app:v5.5
+sha256:six {mark}/ghcr.io/acme/app:_.6
+sha256:seven ftl-mark/{PROJECT}-two/app:v7.7
+""",
+        digests="ghcr.io/acme/app@sha256:d\nother/app@sha256:d\nr.test:5000/app@sha256:d\n",
+    )
+    server.ends(-1)
+    server.wake()
+    calls = [call for call in server.calls if call.startswith("rmi")][4:]
+    assert calls == [
+        "rmi ghcr.io/acme/app:v7",
+        "rmi ghcr.io/acme/app@sha256:d",
+        f"rmi {mark}/ghcr.io/acme/app:v7.1",
+        f"rmi {mark}/r.test__5000/app:v1.2",
+        "rmi r.test:5000/app:v3",
+        f"rmi {mark}/r.test__5000/app:v3.4",
+        f"rmi {mark}/app:v5.5",
+        "rmi ghcr.io/acme/app@sha256:d",
+        f"rmi {mark}/ghcr.io/acme/app:_.6",
+    ]
+
+
 def test_records_go_with_their_env_and_the_audit_stays(server: Server) -> None:
     """A file says that it is no preview any more; the audit says who removed it."""
     server.ends(-1)

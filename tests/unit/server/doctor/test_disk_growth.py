@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from ftl.engine import labels
-from ftl.releases.record import ReleaseRecord
+from ftl.engine.marks import pull_mark
+from ftl.releases.record import DependencyRecord, ReleaseRecord, ServiceRecord
 from ftl.server.doctor.checks.server import judge_growth
 from ftl.server.doctor.disk_growth import DiskGrowth, gather_growth, growth
 from ftl.server.facts.reader import FreeSpace
@@ -58,6 +60,45 @@ def test_the_growth_is_that_of_the_project_on_the_server() -> None:
             engine.add_image(f"shop-web:r{number}", config={"Labels": {labels.PROJECT: "shop"}})
             engine.add_image(f"other-web:r{number}", config={"Labels": {labels.PROJECT: "other"}})
         return await gather_growth(cast("Engine", engine), "shop", records(1, 1))
+
+    assert asyncio.run(gathered()) == DiskGrowth(1000, 2, 9)
+
+
+def test_images_that_a_server_pulled_count_as_well() -> None:
+    """Those of services that FTL brought, once for each; not a dependency's, nor what another project brought."""
+    ids = [f"sha256:{number:012x}{'0' * 52}" for number in range(4)]
+    marks = [f"ftl-mark/shop/ghcr.io/acme/app:v{number}.{number:012x}" for number in range(4)]
+    sizes: dict[str, int | None] = {"ftl-mark/other/app:v1.000000000002": 999}
+    sizes |= zip(marks, (10, 20, 30, 999), strict=True)
+    ran = [
+        ReleaseRecord(
+            f"r{number}",
+            "live",
+            0,
+            services={"web": ServiceRecord(f"r{number}", "app", ids[image], "", "")},
+            dependencies={"db": DependencyRecord("db", ids[3])},
+        )
+        for number, image in enumerate((0, 1, 1, 2), 1)
+    ]
+    assert growth("shop", sizes, ran, 5) == DiskGrowth(20, 3, 5)
+
+
+def test_the_engine_is_asked_for_images_without_labels() -> None:
+    """Nobody can label what somebody else has built."""
+
+    async def gathered() -> DiskGrowth | None:
+        engine, entries = FakeEngine(), list[dict[str, ServiceRecord]]()
+        for number in (1, 2):
+            image = engine.add_image(f"app:v{number}", id=f"sha256:{number:012x}{'0' * 52}")
+            mark = pull_mark("shop", f"app:v{number}", image.id)
+            assert mark is not None
+            engine.add_image(mark.text, image)
+            entries.append({"web": ServiceRecord(f"r{number}", f"app:v{number}", image.id, "", "")})
+        ran = [
+            replace(record, services=services)
+            for record, services in zip(records(0, 0), entries, strict=True)
+        ]
+        return await gather_growth(cast("Engine", engine), "shop", ran)
 
     assert asyncio.run(gathered()) == DiskGrowth(1000, 2, 9)
 

@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING
 from ftl.aio import gather
 from ftl.common.figures import size
 from ftl.deploy.apply.freed import freed_by
-from ftl.deploy.plan.steps.images import DropTags, PruneBuildCache, RemoveImages
+from ftl.deploy.plan.records.pulled import is_tagged
+from ftl.deploy.plan.steps.images import DropPulled, DropTags, PruneBuildCache, PulledImage, RemoveImages
 from ftl.engine import labels
+from ftl.engine.marks import listed_repository, marks_on
 from ftl.errors import EngineError, EngineUnavailable
 from ftl.events import Note
 from ftl.execution.runners import Runners
 from ftl.image.building.dropped import look_first, remove_dropped
+from ftl.image.building.remote import SERVER
 from ftl.image.transfer.remote.capabilities import remove_unused_layers
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Mapping
+    from collections.abc import Awaitable, Iterable, Mapping
 
     from ftl.deploy.apply.context import DeployContext
     from ftl.engine.api import Engine
@@ -36,6 +39,8 @@ async def drop_tags(context: DeployContext, step: DropTags) -> None:
     with suppress(EngineUnavailable):
         await look_first(await context.clients.local_engine(), project)
     if not step.here:
+        if _builds(context):
+            await look_first(context.engine, project)
         images = await gather(_known_image(context, tag) for tag in step.tags)
         await _drop_there(context, step, dict(zip(step.tags, images, strict=True)))
         context.in_background(remove_unused_layers(context.machine))
@@ -44,17 +49,31 @@ async def drop_tags(context: DeployContext, step: DropTags) -> None:
 
 
 async def _drop_there(context: DeployContext, step: DropTags, tags: Mapping[str, Image | None]) -> None:
-    """Untag images on the server."""
+    """Untag images on the server, and remove the dropped ones from its build cache where they were built there."""
 
     async def drop() -> None:
         await _drop(context, context.engine, tags)
+        await _drop_pushed(context, context.engine, tags.values())
 
-    if not step.measured:
+    project, freed, estimated = context.project.name, 0, False
+    if step.measured:
+        freed, estimated = await freed_by(drop, context.engine, project, tags.values())
+    else:
         await drop()
-        return
-    freed, estimated = await freed_by(drop, context.engine, context.project.name, tags.values())
-    context.freed.there += freed
-    _note(context, "images of old releases are removed", freed, context.server, estimated=estimated)
+    what = "images of old releases are removed"
+    if _builds(context):
+        freed += await remove_dropped(context.engine, project, keep=context.project.keep_releases)
+        what = "images and build leftovers of old releases are removed"
+    if step.measured:
+        context.freed.there += freed
+        _note(context, what, freed, context.server, estimated=estimated)
+
+
+def _builds(context: DeployContext) -> bool:
+    """Whether the server is one that `build.on` names: its build cache has layers of the images, too."""
+    builds = (each.build for each in (*context.project.services, *context.project.built_dependencies))
+    places = {build.place for build in builds if build is not None}
+    return context.server in places or (SERVER in places and context.session is context.fleet.first)
 
 
 async def _drop_here(context: DeployContext, step: DropTags, local: Engine) -> None:
@@ -65,6 +84,7 @@ async def _drop_here(context: DeployContext, step: DropTags, local: Engine) -> N
 
     async def drop() -> None:
         await _drop(context, local, tags, digests=False)
+        await _drop_pushed(context, local, tags.values())
 
     if tags and step.measured:
         freed, estimated = await freed_by(drop, local, project, tags.values())
@@ -110,6 +130,22 @@ async def _drop(
     await gather(_drop_tag(context, name, engine.untag(name)) for name in left)
 
 
+async def _drop_pushed(context: DeployContext, engine: Engine, images: Iterable[Image | None]) -> None:
+    """Drop the names that images were pushed by, once their last tag of a release or build is gone."""
+    project = context.project.name
+    pushed = {image.id: image for image in images if image is not None and _marks_of(project, image)}
+    left = await gather(engine.image(image) for image in pushed)
+    await gather(
+        _drop_marked(context, engine, PulledImage(image.id, _marks_of(project, image)), image)
+        for image in left
+        if image is not None and not is_tagged(project, image)
+    )
+
+
+def _marks_of(project: str, image: Image) -> tuple[str, ...]:
+    return tuple(mark.text for mark in marks_on(image) if mark.project == project)
+
+
 async def _drop_tag(context: DeployContext, tag: str, untagged: Awaitable[None]) -> None:
     try:
         await untagged
@@ -135,6 +171,56 @@ async def remove_images(context: DeployContext, step: RemoveImages) -> None:
     await gather(remove(image) for image in step.images)
     if not step.here:
         context.in_background(remove_unused_layers(context.machine))
+
+
+@RUNNERS.runs(DropPulled)
+async def drop_pulled(context: DeployContext, step: DropPulled) -> None:
+    """Remove images that FTL brought, but one that is used after all."""
+    used = {image.id for image in context.images.values()}
+    leaving = [one for one in step.images if one.id not in used]
+    images = await gather(_known_image(context, one.id) for one in leaving)
+
+    async def drop() -> None:
+        await gather(
+            _drop_marked(context, context.engine, one, image)
+            for one, image in zip(leaving, images, strict=True)
+            if image is not None
+        )
+
+    if step.measured:
+        freed, estimated = await freed_by(drop, context.engine, context.project.name, images)
+        context.freed.there += freed
+        _note(
+            context, "pulled images of old releases are removed", freed, context.server, estimated=estimated
+        )
+    else:
+        await drop()
+    context.in_background(remove_unused_layers(context.machine))
+
+
+async def _drop_marked(context: DeployContext, engine: Engine, one: PulledImage, image: Image) -> None:
+    """Untag an image by the names that FTL pulled it by, and by its marks last: they tell the next time whose it is.
+
+    Names that another project pulled it by stay, and so does an image that has another tag. With its last name the
+    engine removes it, and refuses that while a container uses it.
+    """
+    marks = marks_on(image)
+    ours = [mark for mark in marks if mark.text in one.marks]
+    theirs = [mark for mark in marks if mark.text not in one.marks]
+    references = {mark.reference for mark in ours} - {mark.reference for mark in theirs}
+    repositories = {mark.repository for mark in ours} - {mark.repository for mark in theirs}
+    tags = [tag for tag in image.tags if tag in references]
+    others = {*image.tags} - {*tags, *(mark.text for mark in marks)}
+    digests = [each for each in image.digests if listed_repository(each) in repositories and not others]
+    names = () if one.stays else (*tags, *digests)
+    try:
+        for name in (*names, *(mark.text for mark in ours)):
+            await engine.untag(name)
+    except EngineError as error:
+        name = next(iter(tags), one.id)
+        context.emit(
+            Note(f"the image {name} could not be removed: {error.cause or error.message}", "warning")
+        )
 
 
 @RUNNERS.runs(PruneBuildCache)

@@ -12,8 +12,9 @@ from ftl.common.references import repository
 from ftl.deploy.apply.context import ResolvedImage, TransferTotals
 from ftl.deploy.apply.steps.resolve import external_image, image_on_server
 from ftl.deploy.plan.pins import digest_of
-from ftl.deploy.plan.steps.images import BringImage, PushPull, SendImages, TagPulled
-from ftl.errors import EngineUnavailable, FtlError, TransferFailed
+from ftl.deploy.plan.steps.images import BringImage, ClaimImage, PushPull, SendImages, TagPulled
+from ftl.engine.marks import marks_on, pull_mark
+from ftl.errors import EngineError, EngineUnavailable, FtlError, TransferFailed
 from ftl.events import Note, PullProgress
 from ftl.execution.runners import Runners
 from ftl.image.identity import content_id
@@ -22,8 +23,12 @@ from ftl.image.transfer import Urgency, warm_blob_cache
 from ftl.releases.record import loaded_by_ftl, pull_references
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ftl.deploy.apply.context import DeployContext
     from ftl.engine.api import Engine
+    from ftl.engine.marks import PullMark
+    from ftl.engine.values import Image
     from ftl.events import Emit, Event
     from ftl.image.transfer import TransferQueue, TransferResult
 
@@ -94,9 +99,17 @@ def _sent_before(context: DeployContext, step: SendImages, service: str) -> Tran
 
 @RUNNERS.runs(PushPull)
 async def push_pull(context: DeployContext, step: PushPull) -> None:
-    """Push a built image to the user's registry; have the server pull it from there."""
+    """Push a built image to the user's registry; have the server pull it from there.
+
+    The machine that pushes keeps it under the release's tag, and with a mark for the name that it was pushed by: both
+    go with the release. Not other builders, where nothing would remove them.
+    """
     source = await context.clients.engine_of(step.built_on)
     await source.tag(step.local, step.reference)
+    if not step.built_on or source is context.engine:
+        await source.tag(step.local, step.tag)
+        if (image := await source.image(step.local)) is not None:
+            await _mark(source, image, (pull_mark(context.project.name, step.reference, image.id),))
     pushed = await push(source, step.reference, context.clients.logins.keyring, emit=context.emit)
     await _pull(context, pushed, step.platform)
     await context.engine.tag(pushed, step.tag)
@@ -118,10 +131,16 @@ async def tag_pulled(context: DeployContext, step: TagPulled) -> None:
 @RUNNERS.runs(BringImage)
 async def bring_image(context: DeployContext, step: BringImage) -> None:
     """Get an image that FTL did not build onto the server."""
+    # Since the plan was made, another project may have brought it, or somebody by hand.
+    before = await context.engine.image(step.reference) if step.owners else None
     result = await _bring(context, step.reference, step.platform, _urgency(context, step))
     if not step.owners:
         return
     image = await image_on_server(context, step.reference)
+    if before is not None:
+        await _claim(context, step.reference, image)
+    elif not _is_own(context, step.reference):
+        await _mark(context.engine, image, (pull_mark(context.project.name, step.reference, image.id),))
     if result is None:
         resolved = external_image(context, step.reference, image, recorded=None)
     else:
@@ -138,6 +157,29 @@ async def bring_image(context: DeployContext, step: BringImage) -> None:
         # It was brought once: those that share it have its layers already.
         layers_sent, layers_reused = resolved.transfer.layers_sent, resolved.transfer.layers_reused
         resolved = replace(resolved, transfer=TransferTotals(layers_reused=layers_sent + layers_reused))
+
+
+@RUNNERS.runs(ClaimImage)
+async def claim_image(context: DeployContext, step: ClaimImage) -> None:
+    """Mark an image that FTL brought for another project."""
+    image = await context.engine.image(step.reference)
+    if image is not None:
+        await _claim(context, step.reference, image)
+
+
+async def _claim(context: DeployContext, reference: str, image: Image) -> None:
+    """Mark an image for this project, too, if FTL brought it: with the names that it was brought by."""
+    project, marks = context.project.name, marks_on(image)
+    own = pull_mark(project, reference, image.id)
+    if own is None or not marks or any(mark.project == project for mark in marks):
+        return
+    known = [mark for mark in marks if mark.repository == own.repository or reference == image.id]
+    await _mark(context.engine, image, [replace(mark, project=project) for mark in known] or [own])
+
+
+async def _mark(engine: Engine, image: Image, marks: Iterable[PullMark | None]) -> None:
+    with suppress(EngineError):  # it costs only disk space, later
+        await gather(engine.tag(image.id, mark.text) for mark in marks if mark is not None)
 
 
 def _urgency(context: DeployContext, step: BringImage) -> Urgency:
@@ -231,10 +273,7 @@ async def _source_of_built(context: DeployContext, reference: str) -> Engine | N
     the only machine that has it. This machine's image of that name may be another: a project that was removed and
     deployed anew counts its releases from r1 again.
     """
-    built = [each for each in context.project.services if each.build is not None]
-    names = {f"{context.project.name}-{each.name}" for each in (*context.project.built_dependencies, *built)}
-    name, _, tag = reference.rpartition(":")
-    if name not in names or _OWN_TAG.fullmatch(tag) is None:
+    if not _is_own(context, reference):
         return None
     local = await _engine_with(context, reference)
     sessions = [*context.fleet, *context.clients.builders.values()]
@@ -245,6 +284,14 @@ async def _source_of_built(context: DeployContext, reference: str) -> Engine | N
             own = await local.image(reference) if local is not None else None
             return local if own is not None and content_id(own) == content_id(image) else engine
     return local
+
+
+def _is_own(context: DeployContext, reference: str) -> bool:
+    """Whether an image is one that FTL built for the project."""
+    built = [each for each in context.project.services if each.build is not None]
+    names = {f"{context.project.name}-{each.name}" for each in (*context.project.built_dependencies, *built)}
+    name, _, tag = reference.rpartition(":")
+    return name in names and _OWN_TAG.fullmatch(tag) is not None
 
 
 async def _name_by_digest(context: DeployContext, reference: str, platform: str) -> None:

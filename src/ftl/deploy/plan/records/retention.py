@@ -6,7 +6,9 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ftl.common.references import as_listed
 from ftl.dataclass import dataclass
+from ftl.deploy.plan.records.pulled import all_containers, unused_images
 from ftl.deploy.plan.records.same import what_runs
 from ftl.engine import labels
 
@@ -14,8 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Set
 
     from ftl.deploy.observe.state import Observed
+    from ftl.deploy.plan.steps.images import PulledImage
     from ftl.engine.values import Image
-    from ftl.releases.record import ReleaseRecord, ServiceRecord
+    from ftl.releases.record import DependencyRecord, ReleaseRecord, ServiceRecord
 
 COMPACT_AT = 100
 """Number of records of old releases at which they are summed up in one file."""
@@ -81,6 +84,27 @@ class Retention:
         return tuple(
             tag for image in ours for tag in image.tags if pattern.fullmatch(tag) and tag not in needed
         )
+
+    def unused_pulled(
+        self, *, removed: Set[str] = frozenset(), named: Iterable[str] = ()
+    ) -> tuple[PulledImage, ...]:
+        """List images that FTL brought, and that no container uses and no kept release names.
+
+        Of services and dependencies alike, those of failed releases as well. What was there before FTL pulled it is not
+        among them.
+
+        Args:
+            removed: IDs of containers that are gone by then.
+            named: References of images that the plan creates containers from.
+        """
+        entries: list[ServiceRecord | DependencyRecord] = []
+        for record in self._newest_first:
+            entries += record.services.values()
+            entries += record.dependencies.values()
+        names = [*named, *(entry.pulled or entry.image for entry in entries)]
+        needed = {*names, *map(as_listed, names), *(entry.image_id for entry in entries)}
+        users = (one for one in all_containers(self.observed) if one.id not in removed)
+        return unused_images(self.observed, needed, users)
 
     @property
     def old_records(self) -> tuple[ReleaseRecord, ...]:

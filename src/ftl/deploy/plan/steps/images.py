@@ -117,6 +117,56 @@ class TagPulled(ServiceStep):
 
 
 @dataclass(frozen=True, slots=True)
+class ClaimImage(Step):
+    """Mark an image that FTL brought for another project as one that this project uses, too."""
+
+    kind = "claim_image"
+    runs_on = "all"
+    sentence = "keep image {0.reference}, which another project brought"
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class PulledImage:
+    """An image of a registry that FTL brought, and that the project needs no longer.
+
+    Attributes:
+        id: Its ID on the server.
+        marks: The project's marks on it (`ftl.engine.marks`).
+        stays: Only they go: containers of others use it.
+    """
+
+    id: str
+    marks: tuple[str, ...]
+    stays: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DropPulled(Step):
+    """Remove images that FTL brought: their marks, and the names that they were pulled by.
+
+    Attributes:
+        measured: A note says how many bytes that freed, where the engine measures them quickly.
+    """
+
+    kind = "drop_pulled"
+    runs_on = "computed"
+    images: tuple[PulledImage, ...]
+    measured: bool = False
+
+    @property
+    def text(self) -> str:
+        return (
+            f"drop {len(self.images)} pulled image{'s' if len(self.images) != 1 else ''} that nothing needs"
+        )
+
+    def at(self, lookup: ServerLookup) -> Iterable[Step]:
+        for server, present in lookup.images.items():
+            if images := tuple(image for image in self.images if image.id in present):
+                yield replace(self, images=images, servers=(server,))
+
+
+@dataclass(frozen=True, slots=True)
 class DropTags(Step):
     """Untag images of releases beyond those kept for rollback, which frees their disk space.
 

@@ -10,7 +10,7 @@ from ftl.deploy.plan.exclusive import has_data, stopped_before
 from ftl.deploy.plan.rolling_restart import rolling_replacements
 from ftl.deploy.plan.steps.base import ContainerRef, refs
 from ftl.deploy.plan.steps.containers import SetRestartPolicy, StopAndRemove, StopContainers
-from ftl.deploy.plan.steps.images import DropTags
+from ftl.deploy.plan.steps.images import DropPulled, DropTags
 from ftl.deploy.plan.steps.jobs import RemoveJobs
 from ftl.deploy.plan.steps.proxy import Drain, RemoveRoutes
 from ftl.deploy.plan.steps.records import AmendRecords, CompactRecords
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ftl.deploy.plan.model import Track
     from ftl.deploy.plan.records.retention import Retention
     from ftl.deploy.plan.steps.base import Step
+    from ftl.deploy.plan.steps.images import PulledImage
     from ftl.engine.values import Container
 
 DRAIN_SECONDS = 30.0
@@ -94,16 +95,34 @@ def clean_tracks(diff: Diff, retention: Retention) -> Iterator[Track]:
     records = _records(diff, retention) if diff.makes_release and not kept else ()
     # An engine needs a second to remove an image. After the records, which say that a rollback can have it.
     yield (*records, *_drop(_unneeded_tags(diff, retention, frozenset())))
+    yield _drop_pulled(_unneeded_images(diff, retention, frozenset()))
 
 
 def tags_track(diff: Diff, retention: Retention, tracks: Iterable[Track]) -> Track:
-    """Drop tags that no rollback needs, once these tracks have removed their containers.
+    """Drop tags and images that no rollback needs, once these tracks have removed containers.
 
     Those that no container has are dropped by `clean_tracks` meanwhile.
     """
     gone = frozenset(ref.id for track in tracks for step in track for ref in _removed(diff, step))
     dropped = set(_unneeded_tags(diff, retention, frozenset()))
-    return _drop(tag for tag in _unneeded_tags(diff, retention, gone) if tag not in dropped)
+    tags = _drop(tag for tag in _unneeded_tags(diff, retention, gone) if tag not in dropped)
+    earlier = set(_unneeded_images(diff, retention, frozenset()))
+    images = (image for image in _unneeded_images(diff, retention, gone) if image not in earlier)
+    return (*tags, *_drop_pulled(images))
+
+
+def _drop_pulled(images: Iterable[PulledImage]) -> Track:
+    dropped = tuple(images)
+    return (DropPulled(dropped, measured=True),) if dropped else ()
+
+
+def _unneeded_images(diff: Diff, retention: Retention, removed: Set[str]) -> tuple[PulledImage, ...]:
+    """Pulled images that no rollback needs, when these containers are removed."""
+    if diff.request.purpose.same_release:
+        return ()
+    starting = [diff.service_image(change) for change in diff.starting]
+    starting += [diff.dependency_image(change) for change in diff.dependencies if change.starts]
+    return retention.unused_pulled(removed=removed, named=starting)
 
 
 def _drop(tags: Iterable[str]) -> Track:

@@ -8,9 +8,17 @@ from ftl.deploy.names import network_of, volume_name
 from ftl.deploy.observe.swarm import service_id
 from ftl.deploy.plan import pins
 from ftl.deploy.plan.desired.sources import BuiltImage, ImageOnServer, NamedImage, PinnedImage
+from ftl.deploy.plan.records.pulled import is_unclaimed
 from ftl.deploy.plan.steps.base import refs
 from ftl.deploy.plan.steps.containers import EnsureVolume, StopAndRemove
-from ftl.deploy.plan.steps.images import BringImage, OutgoingImage, PushPull, SendImages, TagPulled
+from ftl.deploy.plan.steps.images import (
+    BringImage,
+    ClaimImage,
+    OutgoingImage,
+    PushPull,
+    SendImages,
+    TagPulled,
+)
 from ftl.deploy.plan.steps.proxy import (
     ApplySite,
     ConnectProxy,
@@ -119,8 +127,9 @@ def image_tracks(diff: Diff) -> Iterator[Track]:
         if dependency.starts:
             owners.setdefault(diff.dependency_image(dependency), []).append(dependency.name)
     for image, names in owners.items():
-        if not diff.observed.has_image(image):
-            yield (BringImage(image, diff.observed.info.platform, tuple(names)),)
+        present = diff.observed.has_image(image)
+        bring = () if present else (BringImage(image, diff.observed.info.platform, tuple(names)),)
+        yield (*bring, *((ClaimImage(image),) if is_unclaimed(diff.observed, image) else ()))
     yield from _images_of_joining(diff)
 
 
