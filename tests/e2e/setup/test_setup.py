@@ -27,6 +27,17 @@ SNAPSHOT = (
     "iptables -S; id deploy; ls /var/lib/apt/lists | wc -l"
 )
 PASSWORD = "correct horse"
+# As an engine that starts: its catch-all comes between a look at its chain and the jump that is appended then.
+STARTING_ENGINE = r"""
+cat > /usr/local/sbin/iptables << 'END'
+#!/bin/sh
+case "$*" in
+*"-A DOCKER-USER -j FTL-FORWARD") rm /usr/local/sbin/iptables; /usr/sbin/iptables -A DOCKER-USER -j RETURN ;;
+esac
+exec /usr/sbin/iptables "$@"
+END
+chmod 755 /usr/local/sbin/iptables
+"""
 LOCK = (
     "import fcntl, time; lock = open('/var/lib/dpkg/lock-frontend', 'w'); "
     "fcntl.lockf(lock, fcntl.LOCK_EX); time.sleep(8)"
@@ -109,6 +120,15 @@ def test_a_bare_server_is_made_ready_for_deploys(
     bare.start_engine()
     assert not answers(prober, address, 8099)
     assert setup(app) == []
+    bare.run("iptables", "-F", "DOCKER-USER")
+    bare.run("sh", "-c", STARTING_ENGINE)
+    assert setup(app) == ["apply_firewall"]
+    assert not answers(prober, address, 8099)
+    assert setup(app) == []
+    bare.run("sh", "-c", "iptables -D DOCKER-USER -j FTL-FORWARD && iptables -A DOCKER-USER -j FTL-FORWARD")
+    assert answers(prober, address, 8099)
+    assert setup(app) == ["apply_firewall"]
+    assert not answers(prober, address, 8099)
     assert setup(app, "--allow", "8099") == ["apply_firewall"]
     assert answers(prober, address, 8099)
     assert setup(app) == []

@@ -81,17 +81,30 @@ rules() {
     echo COMMIT
 }
 
+# TOOL CHAIN TARGET: whether the jump is there, and no rule before it ends the chain for all traffic.
+hooked() {
+    "$1" -w 10 -S "$2" | awk -v target="$3" '
+        $1 == "-A" && $3 == "-j" && $4 == target { found = 1; exit }
+        $1 == "-A" && $3 == "-j" && $4 ~ /^(DROP|REJECT|RETURN|ACCEPT)$/ { exit }
+        END { exit !found }'
+}
+
 # TOOL CHAIN TARGET: insert a jump before the first rule that ends the chain for all traffic, else at the end.
+# Docker appends such a rule to its chain when it starts, perhaps just before our jump is appended: then once more.
 hook() {
-    "$1" -w 10 -C "$2" -j "$3" 2> /dev/null && return
-    position=$("$1" -w 10 -S "$2" | awk '
-        $1 == "-A" { count++ }
-        $1 == "-A" && $3 == "-j" && $4 ~ /^(DROP|REJECT|RETURN|ACCEPT)$/ { print count; exit }')
-    if [ -n "$position" ]; then
-        "$1" -w 10 -I "$2" "$position" -j "$3"
-    else
-        "$1" -w 10 -A "$2" -j "$3"
-    fi
+    for _ in 1 2 3; do
+        hooked "$@" && return
+        unhook "$@"
+        position=$("$1" -w 10 -S "$2" | awk '
+            $1 == "-A" { count++ }
+            $1 == "-A" && $3 == "-j" && $4 ~ /^(DROP|REJECT|RETURN|ACCEPT)$/ { print count; exit }')
+        if [ -n "$position" ]; then
+            "$1" -w 10 -I "$2" "$position" -j "$3"
+        else
+            "$1" -w 10 -A "$2" -j "$3"
+        fi
+    done
+    hooked "$@"
 }
 
 unhook() {
@@ -135,8 +148,8 @@ live() {
         echo "$tool"
         "$tool" -w 10 -S FTL-INPUT
         "$tool" -w 10 -S FTL-FORWARD
-        "$tool" -w 10 -S INPUT | grep -x -e '-A INPUT -j FTL-INPUT'
-        "$tool" -w 10 -S DOCKER-USER | grep -x -e '-A DOCKER-USER -j FTL-FORWARD'
+        hooked "$tool" INPUT FTL-INPUT && echo '-A INPUT -j FTL-INPUT'
+        hooked "$tool" DOCKER-USER FTL-FORWARD && echo '-A DOCKER-USER -j FTL-FORWARD'
     done
 }
 
