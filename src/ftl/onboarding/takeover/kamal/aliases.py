@@ -26,9 +26,14 @@ _SAME = {
 
 _WITH_VALUE = frozenset({
     "-r", "--roles", "-h", "--hosts", "-d", "--destination", "-c", "--config_file", "--config-file", "-e", "--env",
-    "-n", "--lines", "-s", "--since", "-g", "--grep", "--version", "--grep_options",
+    "-n", "--lines", "-s", "--since", "-g", "--grep", "--version", "-o", "--grep_options", "--grep-options",
 })  # fmt: skip
-_LONG = {"-r": "--roles", "-d": "--destination", "-f": "--follow"}
+_LONG = {
+    "-r": "--roles", "-d": "--destination", "-f": "--follow", "-n": "--lines", "-s": "--since", "-g": "--grep",
+}  # fmt: skip
+_OF_LOGS = {"--follow": "-f", "--lines": "-n", "--since": "--since", "--grep": "--grep"}
+"""Options of Kamal's logs -> those of FTL's."""
+
 _AND = "` and `"
 """Between the commands for an alias that is about several roles."""
 
@@ -65,7 +70,8 @@ def translated(
     services = [*dict.fromkeys(service for service, _ in named)]
     own = " ".join(dict.fromkeys(service for service, jobs in named if not jobs))
     jobs = " ".join(f"--job {job}" for _, jobs in named for job in jobs)
-    logs = f"{start} logs {'-f ' if '--follow' in options else ''}"
+    chosen = [(ours, options[theirs]) for theirs, ours in _OF_LOGS.items() if theirs in options]
+    logs = " ".join((start, "logs", *(shlex.join(filter(None, pair)) for pair in chosen), ""))
     match words:
         case ["app", "logs"]:
             return _AND.join(f"{logs}{of}" for of in (own, jobs) if of)
@@ -79,7 +85,8 @@ def translated(
         case ["app", "boot"]:
             return f"{start} restart {own}" if own else ""  # each run of a job has a container of its own
         case ["accessory", "reboot" | "restart", name]:
-            return f"{start} restart {service_name(name)}"
+            # A dependency has one container: there is nothing that could take over while it restarts
+            return f"{start} stop {service_name(name)}{_AND}{start} start {service_name(name)}"
     known = _SAME.get(" ".join(words))
     return f"{start} {known}" if known else ""
 
