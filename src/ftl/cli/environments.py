@@ -165,7 +165,7 @@ def _readable(path: Path, environment: str) -> Project | None:
 
     files = SelectedEnvironment(environment).files(path)
     try:
-        return load(files, fetch=False)
+        return load(files, fetch=None)
     except ConfigError:
         pass
     try:

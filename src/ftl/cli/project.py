@@ -10,6 +10,7 @@ import click
 from ftl.cli.environments import all_previews, find_environment
 from ftl.cli.next_step import server_found
 from ftl.cli.project_file import find_file
+from ftl.config.read.parts import WHOLE, Parts
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from ftl.config.models.notification import Notification
     from ftl.config.models.project import Project, Registry
     from ftl.config.project_files import ProjectFiles
-    from ftl.config.read.parts import Parts
 
 
 class LoadedProject(NamedTuple):
@@ -38,12 +38,12 @@ class LoadedProject(NamedTuple):
 
 
 def load_project(
-    options: Options, *, changes: bool = False, fetch: bool = True, show_secrets: bool = False
+    options: Options, *, changes: bool = False, fetch: Parts | None = WHOLE, show_secrets: bool = False
 ) -> LoadedProject:
     """Read the project's file and environment, with --server in place of its server.
 
-    A command that `changes` the server needs a protected environment by -e; one that does not `fetch` the values of
-    secrets gets placeholders; and only one that prints them does not have them redacted.
+    A command that `changes` the server needs a protected environment by -e. Secrets that are used in no part
+    that it is to `fetch` are placeholders. Only a command that prints secrets does not have them redacted.
 
     Raises:
         UsageError: There is no such file or environment, or --server is not an address.

@@ -23,6 +23,7 @@ from ftl.config.read.short_forms import SHORT_FORMS
 from ftl.config.resolved import named_volumes, secret_texts, secret_words, with_built_names
 from ftl.config.secrets import ProjectSecrets
 from ftl.config.server_choice import narrowed, with_server
+from ftl.config.variables.interpolation import MASK
 from ftl.config.yaml.locations import Locations
 from ftl.errors import ConfigError
 
@@ -44,12 +45,12 @@ def load(
     *,
     server: Server | None = None,
     sandbox_servers: Sequence[ClusterServer] = (),
-    fetch: bool = True,
+    fetch: Parts | None = WHOLE,
 ) -> Project:
     """Read a project.
 
     The server replaces that of the file; `sandbox_servers`, the servers of a sandbox that has several, take the places
-    of the file's `servers` in turn. Without `fetch` each secret that the file uses has a placeholder for its value.
+    of the file's `servers` in turn. A secret that none of the parts in `fetch` uses has a placeholder for its value.
 
     Returns:
         The project with defaults added and short forms expanded. Every value in it is valid.
@@ -67,7 +68,7 @@ def load(
     return replace(
         with_built_names(project),
         secret_users=secrets.used_by,
-        secret_values={name: variable.value for name, variable in source.items()} if fetch else {},
+        secret_values={name: variable.value for name, variable in source.items() if variable.value != MASK},
         secret_texts=secret_texts(project, reader.unresolved),
         secret_words=secret_words(reader.unresolved, reader.commands),
         volumes=volumes,
@@ -151,8 +152,8 @@ def _load_only(key: str, section: type[S], files: ProjectFiles) -> S:
     """The section of a file that has nothing but this key."""
     problems = Problems()
     root = merged_file(files, problems, (key, "secrets"))
-    secrets = ProjectSecrets(root, files.folder, files.variables, only=(key,))
-    variables = secrets.variables(secrets.source(problems, fetch=True))
+    secrets = ProjectSecrets(root, files.folder, files.variables, only=Parts(frozenset({key})))
+    variables = secrets.variables(secrets.source(problems, fetch=WHOLE))
     read = _reader(files, problems, variables).section(section, without_others(root, (key,)), ())
     problems.raise_found()
     return read

@@ -13,6 +13,7 @@ from ftl.common.references import split
 from ftl.config.models.field_types import ListOf, Nested, Section, key
 from ftl.config.models.secret import Secret
 from ftl.config.read.interpolator import Interpolator
+from ftl.config.read.parts import WHOLE, Parts
 from ftl.config.read.problems import Problems
 from ftl.config.read.reader import Reader
 from ftl.config.read.secret_texts import SecretError
@@ -29,7 +30,7 @@ from ftl.dataclass import dataclass
 from ftl.errors import FtlError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from ftl.config.variables.sources import Variables
@@ -59,7 +60,7 @@ class ProjectSecrets:
         variables: Variables,
         problems: Problems | None = None,
         *,
-        only: Collection[str] = (),
+        only: Parts = WHOLE,
     ) -> None:
         """Find the secrets, and who uses them.
 
@@ -68,7 +69,7 @@ class ProjectSecrets:
             folder: Start of relative paths.
             variables: Values for `${...}`; the .env files that they are of are read again with the secrets.
             problems: Receives what is wrong with the section.
-            only: Sections of the file whose uses count; empty: all, and .env as well.
+            only: Parts of the file whose uses count; the whole: those in .env as well.
         """
         self._folder = folder
         reader = Reader(Interpolator(variables, problems or Problems()), folder, SHORT_FORMS)
@@ -79,23 +80,28 @@ class ProjectSecrets:
         self._locations: dict[str, Location] = {
             secret.name: reader.locations[("secrets", index)] for index, secret in enumerate(section.secrets)
         }
+        self._root = root
         self._unread = variables
         asked = _Asked(dict.fromkeys(self.declared, MASK))
         self._variables = variables.with_secrets(asked)
         self.used_by: dict[str, tuple[str, ...]] = {}
-        for name, user in self._uses(root, only) if self.declared else ():
+        for name, user in self._uses(only):
             self._use(name, user)
-        if not only:
+        if not only.keys:
             for name in sorted(asked.names & self.declared.keys() - self.used_by.keys()):
                 self._use(name, ENV_FILE)
 
-    def source(self, problems: Problems, *, fetch: bool) -> dict[str, Variable]:
-        """The used secrets as variables; those without a value are reported, and have a placeholder."""
+    def source(self, problems: Problems, *, fetch: Parts | None) -> dict[str, Variable]:
+        """The used secrets as variables; those that are fetched and have no value are reported.
+
+        They have a placeholder then, as those have that are used in no part of the file that is to be fetched.
+        """
         used = [self.declared[name] for name in self.declared if name in self.used_by]
-        if not fetch:
-            return {secret.name: Variable(MASK, unresolved=secret_reference(secret.name)) for secret in used}
-        source: dict[str, Variable] = {}
-        for name, value in self.fetch(used).items():
+        source = {secret.name: Variable(MASK, unresolved=secret_reference(secret.name)) for secret in used}
+        if fetch is None:
+            return source
+        names = {name for name, _ in self._uses(fetch)} if fetch.keys else self.used_by.keys()
+        for name, value in self.fetch([secret for secret in used if secret.name in names]).items():
             if isinstance(value, SecretError):
                 problems.add(self._locations[name], f"the secret {name}: {value.message}", value.hint)
             text = MASK if isinstance(value, SecretError) else value
@@ -138,23 +144,25 @@ class ProjectSecrets:
         users = self.used_by.get(name, ())
         self.used_by[name] = users if user in users else (*users, user)
 
-    def _uses(self, root: MappingNode, only: Collection[str]) -> Iterator[tuple[str, str]]:
+    def _uses(self, parts: Parts) -> Iterator[tuple[str, str]]:
         """Secrets in `${...}`, by their name, by a variable of .env, or by a preset, with who uses them."""
-        for section, entry in root.entries.items():
-            if section == "secrets" or (only and section not in only):
+        for section, entry in self._root.entries.items() if self.declared else ():
+            if section == "secrets" or not parts.have((section,)):
                 continue
             items = entry.value.items if isinstance(entry.value, SequenceNode) else (entry.value,)
+            has_env = parts.have((section, "env"))
             for item in items:
                 name = item.get("name") if isinstance(item, MappingNode) else None
-                for node in scalars(item):
+                read = parts.of(item, (section,), item.entries) if isinstance(item, MappingNode) else item
+                for node in scalars(read):
                     user = name.text if isinstance(name, ScalarNode) else section
                     names = {node.text, node.text.partition("=")[0], *_EXPRESSION.findall(node.text)}
                     preset = PRESETS.get(split(node.text)[0].lower()) if section == "dependencies" else None
-                    if preset is not None:
+                    if preset is not None and has_env:
                         names |= {*preset.required, *preset.optional}
                         user = preset.name if node is item else user
                     yield from ((used, user) for used in self._secrets_in(names))
-                if isinstance(item, MappingNode) and isinstance(name, ScalarNode):
+                if isinstance(item, MappingNode) and isinstance(name, ScalarNode) and has_env:
                     yield from ((used, name.text) for used in self._secrets_in(self._in_env_files(item)))
 
     def _secrets_in(self, names: Iterable[str]) -> Iterator[str]:

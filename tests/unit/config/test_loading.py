@@ -10,7 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ftl.common.files import MAX_BYTES
+from ftl.config.loading import load
 from ftl.config.models.project import Hook, Server
+from ftl.config.project_files import ProjectFiles
+from ftl.config.read.parts import BUILDS
+from ftl.config.variables.sources import read_variables
 from ftl.errors import ConfigError, Problem
 
 from .conftest import HEAD, SERVICE, load_file, written
@@ -246,3 +250,28 @@ def test_a_misspelt_image_is_one_problem(folder: Path, refused: Refuse) -> None:
 def test_a_hook_is_a_text_for_a_shell_or_a_list_without_one(loaded: Load, text: str, hook: Hook) -> None:
     """A text is left to the shell: it may have an apostrophe in a comment."""
     assert loaded(HEAD + SERVICE + f"    hooks:\n      {text}\n").services[0].hooks.pre == hook
+
+
+def test_a_build_fetches_no_secret_that_only_a_container_gets(folder: Path) -> None:
+    """In CI the vault of production may be out of reach; what builds and registries use is asked for."""
+    names = ("ARGUMENT", "FILE", "PASSWORD", "TAG", "OF_ENV")
+    secrets = "".join(f"  {name}: {{command: [echo, {name.lower()}]}}\n" for name in names)
+    unreachable = "".join(
+        f"  {name}: {{command: [/nowhere]}}\n" for name in ("TOKEN", "POSTGRES_PASSWORD", "RUN")
+    )
+    (folder / ".env").write_text("BASE=${OF_ENV}\n")
+    (folder / "web.env").write_text("KEY=${RUN}\n")
+    service = (
+        "  - name: web\n    image: 'a.example/web:${TAG}'\n    secrets: [TOKEN]\n    env_file: web.env\n"
+        "    build: {args: {A: '${ARGUMENT}', B: '${BASE}'}, secrets: [FILE]}\n"
+    )
+    registry = "registries: [{server: a.example, username: me, password: '${PASSWORD}'}]\n"
+    text = (
+        f"{HEAD}secrets:\n{secrets}{unreachable}{registry}dependencies: ['postgres:16']\nservices:\n{service}"
+    )
+    files = ProjectFiles(written(folder, text), read_variables(folder, {"PATH": "/usr/bin:/bin"}))
+    made = load(files, fetch=BUILDS)
+    assert dict(made.secret_values) == {name: name.lower() for name in names}
+    assert made.secret_users["RUN"] == ("web",)
+    with pytest.raises(ConfigError):
+        load(files)

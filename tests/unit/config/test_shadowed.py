@@ -40,7 +40,7 @@ def test_a_variable_with_another_source(
     (tmp_path / "ftl.staging.yaml").write_text("")
     (tmp_path / ".env.staging").write_text("# of staging\nDB=1\n")
     variables = variables_of(tmp_path, environment, name="staging", overlay="staging")
-    project = load(ProjectFiles(tmp_path / "ftl.yaml", variables, "staging"), fetch=False)
+    project = load(ProjectFiles(tmp_path / "ftl.yaml", variables, "staging"), fetch=None)
     notes = shadow_notes(project, variables)
     assert bool(notes) is has_note
     for note in notes:
@@ -56,7 +56,7 @@ def test_a_line_of_all_environments_is_not_offered_as_the_source(tmp_path: Path)
     (tmp_path / "ftl.staging.yaml").write_text("")
     (tmp_path / ".env").write_text("DB=1\n")
     variables = variables_of(tmp_path, {}, name="staging", overlay="staging")
-    project = load(ProjectFiles(tmp_path / "ftl.yaml", variables, "staging"), fetch=False)
+    project = load(ProjectFiles(tmp_path / "ftl.yaml", variables, "staging"), fetch=None)
     (note,) = shadow_notes(project, variables)
     assert note.endswith("remove the line")
 

@@ -122,7 +122,7 @@ def test_files_can_be_loaded(shown: tuple[Path, Block], tmp_path: Path) -> None:
     variables = read_variables(tmp_path, {**values, "FTL_ENV": environment})
     project = load(
         ProjectFiles(tmp_path / "ftl.yaml", variables, environment, preview=environment == "preview"),
-        fetch=False,
+        fetch=None,
     )
     assert project.name
 

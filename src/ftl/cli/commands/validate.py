@@ -30,7 +30,7 @@ def command(options: Options) -> None:
     """
 
     def work() -> Project:
-        project, root, _ = load_project(options, fetch=False)
+        project, root, _ = load_project(options, fetch=None)
         from ftl.config.cross_checks import check_secret_files
 
         check_secret_files(project, root)

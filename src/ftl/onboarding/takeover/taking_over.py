@@ -122,7 +122,7 @@ def _check(draft: Draft, text: str, folder: Path, environment: Mapping[str, str]
             file.write(encoded(text))
             file.flush()
             variables = read_variables(folder, {**dict.fromkeys(draft.demanded, "1"), **environment})
-            load(ProjectFiles(Path(file.name), variables), fetch=False)
+            load(ProjectFiles(Path(file.name), variables), fetch=None)
     except ConfigError as error:
         for problem in error.problems:
             if not problem.message.endswith(made):

@@ -133,7 +133,7 @@ def test_the_values_are_those_of_the_secrets_that_name_the_file(home: Path) -> N
 def test_validation_opens_no_age_file(home: Path) -> None:
     """It needs neither the file nor a key."""
     folder = home / "shop"
-    made = load(ProjectFiles(written(folder, PROJECT), read_variables(folder, {})), fetch=False)
+    made = load(ProjectFiles(written(folder, PROJECT), read_variables(folder, {})), fetch=None)
     assert set(made.services[0].env) == {"STRIPE", "MAIL"}
 
 

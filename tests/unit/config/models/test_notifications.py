@@ -164,7 +164,7 @@ def test_a_place_that_never_hears_of_the_server_is_noted(
     job = "jobs: [{name: nightly, service: web, schedule: '0 4 * * *', command: a}]\n" if jobs else ""
     secrets = "secrets: {HOOK: {command: 'false'}}\n"
     path = written(folder, f"{HEAD}{SERVICE}{job}{secrets}notify: {section}\n")
-    project = load(ProjectFiles(path, read_variables(folder, {})), fetch=False)
+    project = load(ProjectFiles(path, read_variables(folder, {})), fetch=None)
     found = [note for note in silent_event_notes(project) if "ftl.yaml:" in note]
     assert len(found) == bool(missed)
     assert all(f"notify: pover:// gets no {missed}, which the server sends" in note for note in found)
@@ -186,7 +186,7 @@ def test_a_secret_that_is_not_fetched_stands_for_a_url(folder: Path) -> None:
         f"{HEAD}{SERVICE}secrets: {{HOOK: {{command: 'false'}}}}\n"
         "notify: [{url: '${HOOK}', events: [certificate]}]\n",
     )
-    project = load(ProjectFiles(path, read_variables(folder, {})), fetch=False)
+    project = load(ProjectFiles(path, read_variables(folder, {})), fetch=None)
     assert project.notify[0].url == "********"
 
 

@@ -93,7 +93,7 @@ def test_a_secret_that_nothing_uses_is_not_fetched(loaded: Load) -> None:
 def test_validation_fetches_nothing(folder: Path) -> None:
     """It runs in editors and in CI, where there is no vault."""
     path = written(folder, project("  A: {command: [/nowhere]}\n", "    secrets: [A]\n"))
-    made = load(ProjectFiles(path, read_variables(folder, {})), fetch=False)
+    made = load(ProjectFiles(path, read_variables(folder, {})), fetch=None)
     assert set(made.services[0].env) == {"A"}
 
 

@@ -38,7 +38,7 @@ def taken(folder: Path, name: str, files: Mapping[str, str]) -> tuple[Project, T
     put_files(folder, files)
     result = take_over([folder / name], folder, {})
     put_files(folder, result.files)
-    return load(ProjectFiles(folder / "ftl.yaml", read_variables(folder, {})), fetch=False), result.report
+    return load(ProjectFiles(folder / "ftl.yaml", read_variables(folder, {})), fetch=None), result.report
 
 
 def test_a_procfile_without_a_dockerfile(tmp_path: Path) -> None:

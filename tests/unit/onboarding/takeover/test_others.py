@@ -70,7 +70,7 @@ def taken(folder: Path, name: str, files: Mapping[str, str]) -> tuple[Project, T
     put_files(folder, {"Dockerfile": "FROM x\n", "Dockerfile.prod": "FROM x\n", **files})
     result = take_over([folder / name], folder, {})
     put_files(folder, result.files)
-    return load(ProjectFiles(folder / "ftl.yaml", read_variables(folder, {})), fetch=False), result.report
+    return load(ProjectFiles(folder / "ftl.yaml", read_variables(folder, {})), fetch=None), result.report
 
 
 def verdicts(report: TakeoverReport) -> dict[str, Verdict]:

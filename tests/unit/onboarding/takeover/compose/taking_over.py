@@ -55,7 +55,7 @@ def taken(
     put_files(folder, result.files)
     demanded = [row.key[2:-1] for row in result.report.rows if "does not start without it" in row.text]
     variables = read_variables(folder, {**dict.fromkeys(demanded, "1"), **(environment or {})})
-    return load(ProjectFiles(folder / "ftl.yaml", variables), fetch=False), result.report
+    return load(ProjectFiles(folder / "ftl.yaml", variables), fetch=None), result.report
 
 
 def service(project: Project, name: str = "web") -> Service:

@@ -148,7 +148,7 @@ def test_the_project_has_the_name_that_its_volumes_have(
     put_files(below, {"compose.yaml": f"{text}services: {{web: {{image: x, ports: ['80:80']}}}}"})
     result = take_over([below / "compose.yaml"], below, environment)
     put_files(below, result.files)
-    project = load(ProjectFiles(below / "ftl.yaml", read_variables(below, environment)), fetch=False)
+    project = load(ProjectFiles(below / "ftl.yaml", read_variables(below, environment)), fetch=None)
     assert (project.name, project.project.domain) == (name, f"{name.replace('_', '-')}.example.com")
 
 
@@ -290,7 +290,7 @@ def test_a_variable_that_compose_demands_is_named_with_its_reason(tmp_path: Path
     assert "K: ${KEY:?create one}" in (tmp_path / "ftl.yaml").read_text()
     assert not [row for row in report.rows if row.key.startswith("ftl.yaml:")]
     with pytest.raises(ConfigError, match="KEY"):
-        load(ProjectFiles(tmp_path / "ftl.yaml", read_variables(tmp_path, {})), fetch=False)
+        load(ProjectFiles(tmp_path / "ftl.yaml", read_variables(tmp_path, {})), fetch=None)
     assert words(report, "${KEY}").startswith("Compose does not start without it (create one)")
 
 

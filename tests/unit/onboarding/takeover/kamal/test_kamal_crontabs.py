@@ -208,7 +208,7 @@ def test_a_destination_may_have_another_crontab(tmp_path: Path) -> None:
     jobs = {
         name: [
             (job.name, job.schedule)
-            for job in load(ProjectFiles(tmp_path / "ftl.yaml", variables, name), fetch=False).jobs
+            for job in load(ProjectFiles(tmp_path / "ftl.yaml", variables, name), fetch=None).jobs
         ]
         for name in ("staging", "bare")
     }

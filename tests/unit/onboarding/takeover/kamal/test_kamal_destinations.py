@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ftl.config.loading import load
 from ftl.config.project_files import ProjectFiles
+from ftl.config.read.parts import WHOLE, Parts
 from ftl.config.variables.sources import read_variables, variables_of
 from ftl.onboarding.takeover.report import Verdict
 from tests.unit.onboarding.takeover.kamal.test_kamal import HEAD, words
@@ -25,7 +26,7 @@ FILES = {
 }
 
 
-def staging(folder: Path, *, fetch: bool = True) -> Project:
+def staging(folder: Path, *, fetch: Parts | None = WHOLE) -> Project:
     """The project with `-e staging`."""
     variables = variables_of(folder, {}, name="staging", overlay="staging")
     return load(ProjectFiles(folder / "ftl.yaml", variables, "staging"), fetch=fetch)
@@ -155,7 +156,7 @@ accessories: {db: {files: ['c.conf:/etc/a']}}
 """
     files = {"config/deploy.yml": lines, "config/deploy.staging.yml": staging}
     project, _ = taken(tmp_path, "config/deploy.yml", files | {f"{name}.conf": name for name in "abc"})
-    other = load(ProjectFiles(tmp_path / "ftl.yaml", read_variables(tmp_path, {}), "staging"), fetch=False)
+    other = load(ProjectFiles(tmp_path / "ftl.yaml", read_variables(tmp_path, {}), "staging"), fetch=None)
     assert {file.path: file.content for file in project.dependencies[0].files} == {
         "/etc/a": "a",
         "/etc/b": "b",
@@ -183,13 +184,13 @@ env: {clear: {RAILS_ENV: staging}}
     files = {"config/deploy.yml": base, "config/deploy.staging.yml": staging, "config/deploy.empty.yml": ""}
     project, report = taken(tmp_path, "config/deploy.yml", files)
     variables = read_variables(tmp_path, {})
-    other = load(ProjectFiles(tmp_path / "ftl.yaml", variables, environment="staging"), fetch=False)
+    other = load(ProjectFiles(tmp_path / "ftl.yaml", variables, environment="staging"), fetch=None)
     assert (project.project.domain, other.project.domain) == ("shop.example.com", "staging.example.com")
     assert (project.server.host, other.server.host) == ("192.0.2.1", "192.0.2.9")
     assert [item.name for item in other.services] == ["web", "jobs"]
     assert other.services[0].env == {"RAILS_ENV": "staging", "LOG": "info"}
     assert (
-        load(ProjectFiles(tmp_path / "ftl.yaml", variables, environment="empty"), fetch=False).server
+        load(ProjectFiles(tmp_path / "ftl.yaml", variables, environment="empty"), fetch=None).server
         == project.server
     )
     assert words(report, "deploy.staging.yml").endswith("`ftl -e staging deploy`")

@@ -208,7 +208,7 @@ def test_several_hosts_are_servers_with_roles(tmp_path: Path) -> None:
     assert "`private_address`" in words(report, "servers")
     assert verdicts(report)["accessories.redis.hosts"] is Verdict.NEEDS_YOU
     variables = variables_of(tmp_path, {}, name="staging", overlay="staging")
-    staging = load(ProjectFiles(tmp_path / "ftl.yaml", variables, "staging"), fetch=False)
+    staging = load(ProjectFiles(tmp_path / "ftl.yaml", variables, "staging"), fetch=None)
     assert (staging.servers, staging.server.host, staging.server.user) == ((), "s.io", "deploy")
     assert [(item.on, item.replicas) for item in staging.services] == [((), 1), ((), 1)]
 
