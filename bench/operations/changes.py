@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 LAB = Path(images.__file__).parent
 CLIENTS = 16
+LIMIT = 1800.0
 PAUSE = 0.01
 CHANGE = 20_000_000 + os.getpid() % 1000 * 1000
 """Bytes of the layer that each deploy changes; of each run its own, by which the build cache's are known."""
@@ -115,9 +116,11 @@ class Changes:
 
     def under_load(self, name: str, commands: list[tuple[str, ...]], requests: int) -> dict[str, int]:
         """Run commands in turn until enough requests were answered; how many, and how many failed."""
-        with Load(self._target, QUICK, clients=CLIENTS, pause=PAUSE) as load:
+        with Load(self._target, QUICK, clients=CLIENTS, pause=PAUSE, limit=LIMIT) as load:
             runs = 0
             while runs < len(commands) or load.so_far < requests:
+                if not any(client.is_alive() for client in load.threads):
+                    raise RuntimeError(f"{name}: {load.so_far} of {requests} requests in {LIMIT:.0f} s")
                 self._run(*commands[runs % len(commands)])
                 runs += 1
         for reason, count in load.tally.reasons.items():

@@ -74,11 +74,14 @@ def _write(argv: Sequence[str], env: Mapping[str, str], folder: str, megabytes: 
     piece = bytes(PIECE)
     began = time.monotonic()
     with subprocess.Popen(
-        argv, cwd=folder, env=env, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        argv, cwd=folder, env=env, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     ) as process:
         assert process.stdin is not None
+        assert process.stderr is not None
         for _ in range(megabytes):
             process.stdin.write(piece)
         process.stdin.close()
+        said = process.stderr.read().decode()  # dd says how much arrived
     assert process.wait(LIMIT) == 0
+    assert f"{megabytes << 20} bytes" in said, said
     return (megabytes << 20) / 1e6 / (time.monotonic() - began)
