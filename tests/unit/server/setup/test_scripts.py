@@ -223,6 +223,22 @@ def test_the_firewall_leaves_ssh_to_other_rules(tmp_path: Path) -> None:
     assert sum("--ctorigdstport" in rule for rule in rules) == 3
 
 
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [("enabled", []), ("disabled", ["enable --now cron"])],
+)
+def test_a_running_cron_is_enabled_at_boot(tmp_path: Path, state: str, expected: list[str]) -> None:
+    """One that nobody starts after a reboot runs no job then."""
+    calls = tmp_path / "calls"
+    script = files(scripts).joinpath("engine.sh").read_text()
+    fakes = (
+        "has_systemd() { :; }; cron_runs() { :; }\n"
+        f'systemctl() {{ case $1 in is-enabled) echo {state} ;; *) echo "$*" >> {calls} ;; esac; }}\n'
+    )
+    subprocess.run(("sh", "-c", f"{script}\n{fakes}do_start_cron"), check=True)
+    assert (calls.read_text().splitlines() if calls.exists() else []) == expected
+
+
 # apt and what else the script calls, replaced by harmless functions.
 APT = r"""
 state=$1 log=$1/log own_source=$1/source own_key=$1/key has_key=$2 update=$3 own=$4 candidate=$5 others_have_it=$6

@@ -31,6 +31,7 @@ BARE = ObservedServer(
     swap=0,
     packages=frozenset({"ca-certificates", "iptables", "cron", "tzdata"}),
     cron=True,
+    disabled=frozenset(),
     auto_upgrades=None,
     dockerd=None,
     has_docker=False,

@@ -65,6 +65,7 @@ def _observed(facts: FactLines) -> ObservedServer:
         swap=facts.memory().get("SwapTotal", 0),
         packages=frozenset(facts.all("package")),
         cron="cron" in facts,
+        disabled=frozenset(facts.all("disabled")),
         auto_upgrades=facts.blob("auto-upgrades"),
         dockerd=facts.first("dockerd") or None,
         has_docker="docker" in facts,

@@ -153,6 +153,7 @@ class ObservedServer:
         swap: Bytes of swap.
         packages: The installed packages, of those that setup may need.
         cron: Whether cron runs.
+        disabled: Of the units "docker", "cron" and "crond", those that do not start at boot.
         auto_upgrades: Content of apt's 20auto-upgrades.
         dockerd: The engine's path; None: no engine is installed.
         has_docker: Whether the docker command is installed, which Debian 13 has in a package of its own.
@@ -177,6 +178,7 @@ class ObservedServer:
     swap: int
     packages: frozenset[str]
     cron: bool
+    disabled: frozenset[str]
     auto_upgrades: bytes | None
     dockerd: str | None
     has_docker: bool

@@ -20,9 +20,11 @@ _LOG_DRIVER = "json-file"
 
 _INSECURE = "--insecure-registry"
 
+LIVE_RESTORE = "live-restore"
+
 _TOPICS = {
     "log rotation": ("log-driver", "log-opts"),
-    "live-restore": ("live-restore",),
+    LIVE_RESTORE: ("live-restore",),
     "insecure registries": ("insecure-registries",),
 }
 

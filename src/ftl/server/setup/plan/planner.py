@@ -96,20 +96,20 @@ def _engine(request: SetupRequest, observed: ObservedServer, server: str) -> Ite
             hint=f"remove it there (`systemctl edit docker`) and restart Docker, then run {ftl('setup')} again",
         )
     if not _is_snap(observed):
-        content = daemon.merged(
-            observed.daemon_json,
-            observed.engine_arguments,
-            swarm=_in_swarm(observed) or bool(request.cluster),
-            cluster=bool(request.cluster),
-            insecure=request.insecure,
-            name=server,
-        )
+        if _starts_first(request, observed):
+            yield s.StartEngine()
+        content = _merged(request, observed, server)
         if content is not None:
             topics = daemon.changed_topics(observed.daemon_json, content)
             if request.cluster and observed.engine is not None and observed.engine.live_restore:
                 yield s.DisableLiveRestore(content)
+            elif _starts_first(request, observed):
+                yield s.WriteDaemonSettings(content, topics, restart=True, live=True)
             else:
                 yield _daemon_settings(content, topics, observed.engine)
+        elif observed.daemon_json and _lacks_live_restore(request, observed):
+            live = (daemon.LIVE_RESTORE,)
+            yield _daemon_settings(observed.daemon_json, live, observed.engine)
     if observed.dockerd is None:
         installed_before = (_CA_CERTIFICATES,) if _lacks_ca_certificates(request, observed) else ()
         missing = _missing(request, observed)
@@ -120,6 +120,36 @@ def _engine(request: SetupRequest, observed: ObservedServer, server: str) -> Ite
             packages=systems.docker_packages(observed.system),
             others=tuple(package for package in missing if package not in installed_before),
         )
+
+
+def _merged(request: SetupRequest, observed: ObservedServer, server: str) -> bytes | None:
+    return daemon.merged(
+        observed.daemon_json,
+        observed.engine_arguments,
+        swarm=_in_swarm(observed) or bool(request.cluster),
+        cluster=bool(request.cluster),
+        insecure=request.insecure,
+        name=server,
+    )
+
+
+def _starts_first(request: SetupRequest, observed: ObservedServer) -> bool:
+    """Whether an engine must run before live-restore is written into its file.
+
+    Nobody knows of one that does not answer whether it is in a swarm, where it would never start again with it. One
+    that runs rejects it instead, and gets its old file back.
+    """
+    if observed.dockerd is None or observed.engine is not None or request.cluster or _is_snap(observed):
+        return False
+    before, after = observed.daemon_json, daemon.merged(observed.daemon_json, name="")
+    return after is not None and daemon.LIVE_RESTORE in daemon.changed_topics(before, after)
+
+
+def _lacks_live_restore(request: SetupRequest, observed: ObservedServer) -> bool:
+    """Whether the running engine has not read that its file enables live-restore."""
+    if observed.engine is None or observed.engine.live_restore or _in_swarm(observed) or request.cluster:
+        return False
+    return daemon.has_live_restore(observed.daemon_json or b"{}")
 
 
 def _daemon_settings(
@@ -177,14 +207,14 @@ def _extras(request: SetupRequest, observed: ObservedServer, server: str) -> Ite
         yield s.EnableUpgrades()
 
 
-def _start_engine(_request: SetupRequest, observed: ObservedServer, _server: str) -> Iterator[s.SetupStep]:
-    if observed.engine is None:
+def _start_engine(request: SetupRequest, observed: ObservedServer, _server: str) -> Iterator[s.SetupStep]:
+    if "docker" in observed.disabled or (observed.engine is None and not _starts_first(request, observed)):
         yield s.StartEngine()
 
 
 def _start_cron(_request: SetupRequest, observed: ObservedServer, _server: str) -> Iterator[s.SetupStep]:
     """Start cron; where systemd runs, a new package has started it, and the step does nothing."""
-    if not observed.cron:
+    if not observed.cron or observed.disabled & {"cron", "crond"}:
         yield s.StartCron()
 
 

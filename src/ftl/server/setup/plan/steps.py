@@ -214,7 +214,7 @@ class StartEngine(SetupStep):
     """Start the engine, now and at boot, and wait until it answers."""
 
     kind = "start_engine"
-    sentence = "start Docker and wait until it answers"
+    sentence = "start Docker, now and at boot, and wait until it answers"
     seconds = 120.0
 
 
@@ -223,7 +223,7 @@ class StartCron(SetupStep):
     """Start cron, now and at boot: it runs the jobs of ftl.yaml."""
 
     kind = "start_cron"
-    sentence = "start cron"
+    sentence = "start cron, now and at boot"
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,9 +90,17 @@ cron_runs() {
     grep -qsx -e cron -e crond /proc/[0-9]*/comm
 }
 
+# UNIT...: whether one of them is there and does not start at boot.
+disabled() {
+    for unit; do
+        if [ "$(systemctl is-enabled "$unit" 2> /dev/null)" = disabled ]; then return; fi
+    done
+    return 1
+}
+
 # Cron runs, and starts at boot. Its unit is called cron, that of cronie crond.
 do_start_cron() {
-    if cron_runs; then return; fi
+    if cron_runs && ! { has_systemd && disabled cron crond; }; then return; fi
     if has_systemd; then
         systemctl enable --now cron || systemctl enable --now crond
     else

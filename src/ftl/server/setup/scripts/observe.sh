@@ -17,7 +17,12 @@ fact user "$user"
 machine_facts /var
 awk 'FNR > 1 { print $2 }' /proc/net/udp /proc/net/udp6 2> /dev/null | sort -u | lines udp
 fact architecture "$(dpkg --print-architecture 2> /dev/null || uname -m)"
-if [ -d /run/systemd/system ]; then fact systemd yes; fi
+if [ -d /run/systemd/system ]; then
+    fact systemd yes
+    for unit in docker cron crond; do
+        if [ "$(systemctl is-enabled "$unit" 2> /dev/null)" = disabled ]; then fact disabled "$unit"; fi
+    done
+fi
 
 dpkg-query -W -f '${db:Status-Abbrev}\tpackage\t${Package}\n' \
     zstd iptables ca-certificates sudo unattended-upgrades tzdata docker.io docker-ce 2> /dev/null | sed -n 's/^.i.*\tpackage/package/p'

@@ -45,7 +45,10 @@ def test_a_complete_server_is_not_changed() -> None:
     [
         ({"packages": READY.packages - {"zstd"}}, ["refresh_packages", "install_packages"]),
         ({"engine": None}, ["start_engine"]),
+        ({"disabled": frozenset({"docker"})}, ["start_engine"]),
+        ({"engine": None, "disabled": frozenset({"docker"})}, ["start_engine"]),
         ({"cron": False}, ["start_cron"]),
+        ({"disabled": frozenset({"crond"})}, ["start_cron"]),
         (
             {"packages": READY.packages - {"cron"}, "cron": False},
             ["refresh_packages", "install_packages", "start_cron"],

@@ -9,7 +9,7 @@ import pytest
 from ftl.server.setup.observe.state import RunningEngine
 from ftl.server.setup.plan import steps
 from ftl.server.setup.plan.planner import make_plan
-from tests.unit.server.setup.world import BARE, BOOKWORM, READY
+from tests.unit.server.setup.world import BARE, BOOKWORM, READY, SETTINGS
 
 from .plans import REQUEST, kinds, only_step
 
@@ -42,6 +42,30 @@ def test_a_swarm_s_engine_gets_no_live_restore() -> None:
     assert b"live-restore" not in step.content
     assert not step.restart  # its container would stop
     assert "for Docker's next start" in step.text
+
+
+def test_an_engine_that_does_not_answer_is_started_before_it_gets_live_restore() -> None:
+    """It may be in a Swarm: with live-restore in its file it would never start again."""
+    down = replace(READY, daemon_json=b"{}", engine=None, engine_arguments=())
+    start, settings = make_plan(REQUEST, down, server="shop").steps
+    assert isinstance(start, steps.StartEngine)
+    assert isinstance(settings, steps.WriteDaemonSettings)
+    assert settings.arguments[1:] == ("yes", "yes")  # the running engine reads it, or gets its old file back
+    assert kinds(replace(down, daemon_json=SETTINGS)) == ["start_engine"]
+    assert kinds(replace(down, daemon_json=b'{"live-restore": true}')) == [
+        "write_daemon_settings",
+        "start_engine",
+    ]
+
+
+def test_an_engine_that_has_not_read_its_file_reads_it() -> None:
+    """One that was starting when the file was written does not have live-restore, whatever the file says."""
+    unread = replace(READY, engine=RunningEngine(live_restore=False, swarm=False, containers=1))
+    step = only_step(unread, steps.WriteDaemonSettings)
+    assert isinstance(step, steps.WriteDaemonSettings)
+    assert (step.content, step.topics, step.live) == (SETTINGS, ("live-restore",), True)
+    swarm = replace(unread, engine=RunningEngine(live_restore=False, swarm=True, containers=1))
+    assert "write_daemon_settings" not in kinds(swarm)
 
 
 def test_a_snap_s_settings_are_not_changed() -> None:
