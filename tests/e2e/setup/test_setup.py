@@ -294,6 +294,12 @@ def test_hardening_disables_other_logins(server_factory: ServerFactory, ftl: Cal
     assert subprocess.run([*own.ssh(user="root"), "true"], check=False, capture_output=True).returncode == 255
     assert subprocess.run([*own.ssh(user="deploy"), "docker", "ps"], check=False).returncode == 0
     assert setup(app, "--harden", "--unattended-upgrades") == []
+    exception = "Match User root\\n    PermitRootLogin prohibit-password\\n"
+    own.run("sh", "-c", f"printf '{exception}' >> /etc/ssh/sshd_config")
+    refused = app.run("setup", "--harden", "--json")
+    assert refused.exit_code == 1
+    assert "is not in effect" in str(refused.result["error"])
+    own.run("sed", "-i", "/^Match User root/,$d", "/etc/ssh/sshd_config")
 
     assert app.run("setup", "--json", "--as", "root").exit_code == 3
     own.run("rm", "/usr/bin/sudo")

@@ -78,7 +78,11 @@ fact clock "$(date +%s)"
 if has sshd; then
     settings=$(sshd -T -C "user=$user,host=localhost,addr=127.0.0.1" 2> /dev/null)
     # A change that was never kept ends with a reboot, whatever is in effect now.
-    printf '%s\n' "$settings" | awk -v kept="$([ -e /run/ftl-setup/harden.pending ] || echo yes)" '
+    # Who may log in as root is asked of root: a `Match` may answer otherwise for the deploy user.
+    {
+        printf '%s\n' "$settings" | grep -v '^permitrootlogin '
+        sshd -T -C "user=root,host=localhost,addr=127.0.0.1" 2> /dev/null | grep '^permitrootlogin '
+    } | awk -v kept="$([ -e /run/ftl-setup/harden.pending ] || echo yes)" '
         $1 == "port" { print "ssh-port\t" $2 }
         $1 == "permitrootlogin" && !kept { print "permitrootlogin\tunkept"; next }
         $1 ~ /^(permitrootlogin|passwordauthentication|kbdinteractiveauthentication|challengeresponseauthentication)$/ {
