@@ -38,10 +38,20 @@ exec /usr/sbin/iptables "$@"
 END
 chmod 755 /usr/local/sbin/iptables
 """
-LOCK = (
-    "import fcntl, time; lock = open('/var/lib/dpkg/lock-frontend', 'w'); "
-    "fcntl.lockf(lock, fcntl.LOCK_EX); time.sleep(8)"
-)
+# Another apt: it has the lock until setup's has waited for some seconds.
+LOCK = r"""
+import fcntl, pathlib, time
+lock = open("/var/lib/dpkg/lock-frontend", "w")
+fcntl.lockf(lock, fcntl.LOCK_EX)
+def installs(path):
+    try:
+        return b"apt-get\0" in (line := path.read_bytes()) and b"\0install\0" in line
+    except OSError:
+        return False
+while not any(map(installs, pathlib.Path("/proc").glob("[0-9]*/cmdline"))):
+    time.sleep(0.2)
+time.sleep(8)
+"""
 
 
 def snapshot(server: Server) -> bytes:
