@@ -310,6 +310,8 @@ def test_hardening_disables_other_logins(server_factory: ServerFactory, ftl: Cal
     assert refused.exit_code == 1
     assert "is not in effect" in str(refused.result["error"])
     own.run("sed", "-i", "/^Match User root/,$d", "/etc/ssh/sshd_config")
+    own.run("sh", "-c", "kill -s HUP $(cat /run/sshd.pid)")
+    assert setup(app, "--harden", "--unattended-upgrades") == []
 
     assert app.run("setup", "--json", "--as", "root").exit_code == 3
     own.run("rm", "/usr/bin/sudo")
