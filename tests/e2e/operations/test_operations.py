@@ -65,6 +65,22 @@ def test_a_rollback_loses_no_request_and_needs_no_file(
     assert app.get() == (200, "second")
 
 
+def test_a_rollback_sends_from_here_what_the_server_has_lost(
+    ftl: Callable[..., Project], server: Server
+) -> None:
+    """The image of an earlier release was deleted there by hand; this machine has it still, and no git is needed."""
+    app = lab_project(ftl, server)
+    for version in ("one", "two"):
+        app.version(version)
+        app.deploy().ok()
+    image = server.docker("images", "-q", f"{app.name}-web:r1")
+    server.docker("rmi", "-f", image)
+    back = app.run("rollback", "--json").ok()
+    assert "send_images" in {event["step"] for event in back.events("step_finished")}
+    assert app.get() == (200, "one")
+    assert server.docker("images", "-q", "--no-trunc", f"{app.name}-web:r3")
+
+
 def test_a_rollback_builds_what_is_gone_from_its_commit(ftl: Callable[..., Project], server: Server) -> None:
     """In a worktree of its own, without what is uncommitted here; a release with uncommitted changes is refused."""
     app = lab_project(ftl, server)
