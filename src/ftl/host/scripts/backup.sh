@@ -14,7 +14,7 @@ stamp='[0-9]{8}-[0-9]{6}'
 # `db-2`, whose dump may be under way, begins like `db`. No dependency's name has a dot.
 remove_partial() {
     for file in "$name"[-.]*.partial; do echo "$file"; done |
-        grep -E "^$name([.][A-Za-z0-9_.-]+)?-$stamp[.][a-z]+[.]partial\$" |
+        grep -E "^${name}([.][A-Za-z0-9_.-]+)?-${stamp}[.][a-z]+[.]partial\$" |
         while read -r file; do rm -f "$file"; done
 }
 remove_partial
@@ -56,7 +56,7 @@ failed() {
 # at the next run: the last one that is not much smaller than the last one before it that is not.
 remove_old() {
     # The oldest first: the names sort by their time. Other files are not ours.
-    backups=$(for each in "$base"-*; do echo "$each"; done | grep -E "^$base-$stamp[.](dump|sql|archive|rdb)\$" | sort)
+    backups=$(for each in "$base"-*; do echo "$each"; done | grep -E "^$base-${stamp}[.](dump|sql|archive|rdb)\$" | sort)
     good='' good_size=0 smaller=''
     for each in $backups; do
         case $each in *"$suffix") ;; *) continue ;; esac
