@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from ftl.config.yaml.locations import Location
 
 _EXPRESSION = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)")
+_BUILD_SECRET = re.compile(r'^"?id=.*,"?env=([A-Za-z_][A-Za-z0-9_]*)')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +158,7 @@ class ProjectSecrets:
                 for node in scalars(read):
                     user = name.text if isinstance(name, ScalarNode) else section
                     names = {node.text, node.text.partition("=")[0], *_EXPRESSION.findall(node.text)}
+                    names |= {*_BUILD_SECRET.findall(node.text)}
                     preset = PRESETS.get(split(node.text)[0].lower()) if section == "dependencies" else None
                     if preset is not None and has_env:
                         names |= {*preset.required, *preset.optional}

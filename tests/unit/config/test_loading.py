@@ -254,7 +254,7 @@ def test_a_hook_is_a_text_for_a_shell_or_a_list_without_one(loaded: Load, text: 
 
 def test_a_build_fetches_no_secret_that_only_a_container_gets(folder: Path) -> None:
     """In CI the vault of production may be out of reach; what builds and registries use is asked for."""
-    names = ("ARGUMENT", "FILE", "PASSWORD", "TAG", "OF_ENV")
+    names = ("ARGUMENT", "FILE", "NPM", "PASSWORD", "TAG", "OF_ENV")
     secrets = "".join(f"  {name}: {{command: [echo, {name.lower()}]}}\n" for name in names)
     unreachable = "".join(
         f"  {name}: {{command: [/nowhere]}}\n" for name in ("TOKEN", "POSTGRES_PASSWORD", "RUN")
@@ -263,7 +263,7 @@ def test_a_build_fetches_no_secret_that_only_a_container_gets(folder: Path) -> N
     (folder / "web.env").write_text("KEY=${RUN}\n")
     service = (
         "  - name: web\n    image: 'a.example/web:${TAG}'\n    secrets: [TOKEN]\n    env_file: web.env\n"
-        "    build: {args: {A: '${ARGUMENT}', B: '${BASE}'}, secrets: [FILE]}\n"
+        "    build: {args: {A: '${ARGUMENT}', B: '${BASE}'}, secrets: [FILE, 'id=npm,env=NPM']}\n"
     )
     registry = "registries: [{server: a.example, username: me, password: '${PASSWORD}'}]\n"
     text = (

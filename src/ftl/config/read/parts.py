@@ -61,7 +61,7 @@ ADDRESS = Parts(frozenset({"project.name", "server", "servers", "protected"}))
 """Parts for every command that reads the project from its servers, not from ftl.yaml."""
 
 BUILDS = ADDRESS | {
-    "registries", "services.build", "services.image", "dependencies.build", "dependencies.image",
+    "registries", "services.build", "services.path", "services.image", "dependencies.build", "dependencies.image",
 }  # fmt: skip
 """Parts whose secrets a build needs: those of containers may be out of its reach, as in CI."""
 

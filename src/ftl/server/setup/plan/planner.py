@@ -95,16 +95,12 @@ def _engine(request: SetupRequest, observed: ObservedServer, server: str) -> Ite
             cause="Docker's Swarm mode does not support live-restore",
             hint=f"remove it there (`systemctl edit docker`) and restart Docker, then run {ftl('setup')} again",
         )
-    if not _is_snap(observed):
-        if _starts_first(request, observed):
-            yield s.StartEngine()
+    if not _is_snap(observed) and not _starts_first(request, observed, server):
         content = _merged(request, observed, server)
         if content is not None:
             topics = daemon.changed_topics(observed.daemon_json, content)
             if request.cluster and observed.engine is not None and observed.engine.live_restore:
                 yield s.DisableLiveRestore(content)
-            elif _starts_first(request, observed):
-                yield s.WriteDaemonSettings(content, topics, restart=True, live=True)
             else:
                 yield _daemon_settings(content, topics, observed.engine)
         elif observed.daemon_json and _lacks_live_restore(request, observed):
@@ -133,7 +129,7 @@ def _merged(request: SetupRequest, observed: ObservedServer, server: str) -> byt
     )
 
 
-def _starts_first(request: SetupRequest, observed: ObservedServer) -> bool:
+def _starts_first(request: SetupRequest, observed: ObservedServer, server: str) -> bool:
     """Whether an engine must run before live-restore is written into its file.
 
     Nobody knows of one that does not answer whether it is in a swarm, where it would never start again with it. One
@@ -141,7 +137,7 @@ def _starts_first(request: SetupRequest, observed: ObservedServer) -> bool:
     """
     if observed.dockerd is None or observed.engine is not None or request.cluster or _is_snap(observed):
         return False
-    before, after = observed.daemon_json, daemon.merged(observed.daemon_json, name="")
+    before, after = observed.daemon_json, daemon.merged(observed.daemon_json, name=server)
     return after is not None and daemon.LIVE_RESTORE in daemon.changed_topics(before, after)
 
 
@@ -207,9 +203,15 @@ def _extras(request: SetupRequest, observed: ObservedServer, server: str) -> Ite
         yield s.EnableUpgrades()
 
 
-def _start_engine(request: SetupRequest, observed: ObservedServer, _server: str) -> Iterator[s.SetupStep]:
-    if "docker" in observed.disabled or (observed.engine is None and not _starts_first(request, observed)):
+def _start_engine(request: SetupRequest, observed: ObservedServer, server: str) -> Iterator[s.SetupStep]:
+    """Start it after the firewall is in force: containers that were published before start with it."""
+    if observed.engine is None or "docker" in observed.disabled:
         yield s.StartEngine()
+    if _starts_first(request, observed, server):
+        content = _merged(request, observed, server)
+        if content is not None:
+            topics = daemon.changed_topics(observed.daemon_json, content)
+            yield s.WriteDaemonSettings(content, topics, restart=True, live=True)
 
 
 def _start_cron(_request: SetupRequest, observed: ObservedServer, _server: str) -> Iterator[s.SetupStep]:

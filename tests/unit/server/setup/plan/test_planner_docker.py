@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from ftl.errors import FtlError
 from ftl.server.setup.observe.state import RunningEngine
 from ftl.server.setup.plan import steps
 from ftl.server.setup.plan.planner import make_plan
@@ -51,7 +52,12 @@ def test_an_engine_that_does_not_answer_is_started_before_it_gets_live_restore()
     assert isinstance(start, steps.StartEngine)
     assert isinstance(settings, steps.WriteDaemonSettings)
     assert settings.arguments[1:] == ("yes", "yes")  # the running engine reads it, or gets its old file back
+    assert kinds(replace(down, disabled=frozenset({"docker"}))) == ["start_engine", "write_daemon_settings"]
     assert kinds(replace(down, daemon_json=SETTINGS)) == ["start_engine"]
+    with pytest.raises(FtlError, match="on shop is not JSON"):
+        make_plan(REQUEST, replace(down, daemon_json=b"{,"), server="shop")
+    closed = make_plan(REQUEST, replace(down, firewall=BARE.firewall), server="shop").steps
+    assert [step.kind for step in closed] == ["apply_firewall", "start_engine", "write_daemon_settings"]
     assert kinds(replace(down, daemon_json=b'{"live-restore": true}')) == [
         "write_daemon_settings",
         "start_engine",
