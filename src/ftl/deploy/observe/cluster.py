@@ -108,6 +108,7 @@ async def observe_fleet(fleet: Fleet, project: str, servers: Sequence[ClusterSer
         check_lost=any(unchecked),
         joining=tuple(session.name for session in fleet if session.info.node not in admitted),
         unseen=tuple(host for node, host in hosts.items() if host and node not in known),
+        workers=frozenset(hosts[node.id] for node in nodes if node.role != "manager"),
         jobless=frozenset(hosts[node.id] for node in nodes if labels.node_jobless(project) in node.labels),
     )
     return with_outcomes(found)

@@ -99,6 +99,7 @@ class Observed:
         unseen: Servers that the Swarm knows as the project's, and that are none of `views`.
         unlisted: Those of them that ftl.yaml does not name, until `ftl setup` has taken them out -> whether the Swarm
             places tasks there.
+        workers: Servers that are no managers.
         jobless: Servers that have lost their jobs to another one while they did not answer.
         left_configs: Whether the Swarm has configs of the project from when it had several servers.
         crontab_differs: Whether the crontab, or the script that it starts, is not as the live jobs want it.
@@ -130,6 +131,7 @@ class Observed:
     joining: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()
     unlisted: Mapping[str, bool] = field(default_factory=dict)
+    workers: frozenset[str] = frozenset()
     jobless: frozenset[str] = frozenset()
     crontab_differs: bool = False
     check_lost: bool = False

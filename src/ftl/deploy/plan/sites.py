@@ -68,13 +68,16 @@ def with_stored_tls(target: Site, observed: Observed) -> Site:
 def servers_with_old_routes(project: Project, observed: Observed, target: Site | None) -> tuple[str, ...]:
     """Servers that are away, and come back with other routes than the target's.
 
-    A proxy starts with what is on its disk, and learns only then what is live.
+    A proxy starts with what is on its disk, and learns only then what is live: the server of a manager by itself, that
+    of a worker by the next deploy, until which it would answer nothing at all.
     """
-    if observed.site is None or observed.site == target:
+    known = observed.site
+    if known is None or (
+        target is not None and not _changes_routes(known, replace(target, redirects=known.redirects))
+    ):
         return ()
-    return tuple(
-        server.host for server in project.servers if WEB in server.roles and server.host in observed.down
-    )
+    away = {*observed.down} - observed.workers
+    return tuple(server.host for server in project.servers if WEB in server.roles and server.host in away)
 
 
 def hidden_from(

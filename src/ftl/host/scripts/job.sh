@@ -124,17 +124,21 @@ take_lock() {
 
 start() {
     look || answer gone
+    # The first attempt took too long for us, and the engine has completed it: that run may have ended by now.
+    [ "$tried" != "$id" ] || [ "$started" = "$before" ] || return 0
     [ "$mode" = now ] || is_due || exit 0
     # The run of an earlier release goes on in its own container.
     running=$(docker ps -q --no-trunc --filter "label=ftl.project=$project" --filter "label=ftl.job=$job")
     if [ -n "$running" ]; then
-        # The first attempt took too long for us, and the engine has completed it.
-        [ "$running" != "$tried" ] || return 0
+        if [ "$running" = "$tried" ]; then
+            id=$tried # the name may be another container's by now
+            return 0
+        fi
         end_overdue || answer running
     fi
     remember
     # From here on by its ID: a deploy may give the name to another container while this one runs.
-    tried=$id
+    tried=$id before=$started
     failure=$(docker start "$id" 2>&1 >/dev/null)
 }
 
@@ -199,7 +203,7 @@ if [ "$mode" != now ]; then
     # The network of a cluster. Another server may have the job by now.
     [ "$network" != "ftl-c-$project" ] || ! elsewhere "$project" || exit 0
 fi
-tried='' overdue=''
+tried='' before='' overdue=''
 take_lock || answer "failed $file cannot be locked"
 # Once more: a deploy may have removed the container in between.
 if ! start && ! start; then
@@ -207,7 +211,9 @@ if ! start && ! start; then
     answer "failed $failure"
 fi
 close_lock 5
-[ -z "$overdue" ] || notify "$project" job_failure "the job $job was stopped: it ran for longer than its timeout, $overdue s"
+# A webhook that hangs does not delay this run, nor its limit.
+[ -z "$overdue" ] || notify "$project" job_failure "the job $job was stopped: it ran for longer than its timeout, $overdue s" \
+    </dev/null >/dev/null 2>&1 &
 if [ "$mode" != now ]; then
     stop_in_time
     exit

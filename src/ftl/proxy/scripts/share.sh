@@ -86,11 +86,11 @@ for folder in */*; do sync "$root/$folder"; done
 sync "$shared"
 # Another name of the listeners that nothing connects to: only then connections end in order (handover.py). What is stored
 # stays as it is.
-part=$(echo "$digest" | cut -c 1-12)
 config=/config/ftl/caddy.json base='' tries=0
 until [ "$(sha256sum <"$config")" = "$base" ] || [ "$tries" -ge 3 ]; do
     # Again where a change of routes has passed over our lock and stored another one: Caddy has lost it.
     base=$(sha256sum <"$config") tries=$((tries + 1))
+    part=$(echo "$digest" | cut -c 1-11)$tries
     sed "s|\\(unix//dev/shm/[a-z0-9-]*\\)-[0-9a-f]\\{12\\}[.]sock|\\1-$part.sock|" "$config" >"$place/caddy.json" || exit 2
     caddy reload --force --address "$admin" --config "$place/caddy.json" || exit 1
 done

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
+from ftl.common.next_step import ftl
 from ftl.deploy.backend import DOCKER
 from ftl.deploy.command_line import GivenCommand
 from ftl.deploy.observe.swarm import replicas
@@ -300,7 +301,8 @@ def test_a_server_that_is_down_is_named_where_nothing_changes_on_it() -> None:
     found = made(plan_maintenance(Maintenance()), seen)
     assert sorted(found.notes) == [
         "a cannot be reached: nothing changes there",
-        "when a is back, it answers as before for up to a minute",
+        "when a is back, it answers as before: for up to two minutes where its cron follows, and until the next "
+        f"{ftl('deploy')} if it is no manager, or its proxy serves other projects",
     ]
     assert where(found, ApplySite) == [("c",), ("b",)]
     assert [note[:20] for note in made(plan_drain("c"), seen).notes] == ["a cannot be reached:"]

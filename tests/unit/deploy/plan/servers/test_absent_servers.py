@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.config.models.project import Route
+from ftl.deploy.plan.sites import servers_with_old_routes
 from ftl.deploy.plan.steps.images import SendImages
 from ftl.deploy.plan.steps.proxy import Switch
 from ftl.deploy.plan.steps.swarm_services import CreateSwarmService
 from ftl.errors import ServerError
 from ftl.proxy.names import release_alias
+from ftl.proxy.site import SiteRedirect
 from tests.unit.deploy.cluster import SERVERS, cluster, observed, tasks_of, where
 from tests.unit.deploy.plan.servers.test_places import plain
 from tests.unit.deploy.world import actions, plan, service
@@ -83,6 +85,26 @@ def test_what_old_routes_cannot_lead_to_stays() -> None:
     before, after = (_with_path(path, roles=("worker",)) for path in ("/old", "/new"))
     seen = observed(before, *tasks_of(before, "r1"), live="r1", down=("c",))
     assert actions(plan(after, seen)) == {"web": "unchanged"}
+
+
+def test_a_worker_that_is_away_takes_nothing_out_of_service() -> None:
+    """It gets the new routes by the next deploy alone, and would answer nobody until then."""
+    before, after = _with_path("/old"), _with_path("/new")
+    seen = observed(before, *tasks_of(before, "r1"), live="r1", down=("c",))
+    assert actions(plan(after, replace(seen, workers=frozenset({"c"})))) == {"web": "unchanged"}
+
+
+def test_what_leads_nowhere_else_is_not_replaced() -> None:
+    """A redirect or an address for the authority is new there as soon as the server follows."""
+    asked = _with_path("/")
+    seen = observed(asked, *tasks_of(asked, "r1"), live="r1", down=("c",))
+    site = seen.site
+    assert site is not None
+    redirected = replace(site, redirects=(SiteRedirect("old.example", "new.example"),))
+    for target in (replace(site, email="ann@example.com"), redirected):
+        assert target != site
+        assert servers_with_old_routes(asked, seen, target) == ()
+    assert servers_with_old_routes(asked, seen, replace(site, routes=())) == ("c",)
 
 
 def test_a_service_that_is_tied_to_a_server_is_not_stopped_for_a_server_that_is_away() -> None:
