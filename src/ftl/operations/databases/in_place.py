@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from ftl.operations.databases.sources import Dump
 
 
-async def keep_state(source: DumpSource, dump: Dump, file: Path, emit: Emit) -> None:
-    """Back up the databases that a dump replaces.
+async def keep_state(source: DumpSource, dump: Dump, file: Path, emit: Emit) -> bool:
+    """Back up the databases that a dump replaces; False, and no file, if none exists yet.
 
     Raises:
         FtlError: It failed.
@@ -36,7 +36,10 @@ async def keep_state(source: DumpSource, dump: Dump, file: Path, emit: Emit) -> 
         there = (names.own, *names.others)
         named = await dump.databases(source.session)
         kept = tuple(name for name in named if name in there)
+        if named and not kept:
+            return False
     await dump_to(source, kept, file, emit)
+    return True
 
 
 @asynccontextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import tempfile
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -162,7 +162,7 @@ async def _load(
     """
     session, container, name, kind = source.session, source.container.id, source.name, source.kind
     if kind.in_place:
-        async with puts_back(source, Path(kept), lock, emit):
+        async with puts_back(source, Path(kept), lock, emit) if kept else nullcontext():
             await write_over(session, container, name, kind, dump, emit, lock=lock)
         return await count_contents(session, container, kind)
     try:
@@ -256,7 +256,7 @@ async def _target(source: DumpSource, dump: Dump, asked: str, emit: Emit) -> str
 async def _keep(source: DumpSource, project: str, dump: Dump, database: str | None, emit: Emit) -> str:
     """Keep the state before: the new name of PostgreSQL's database, or a backup's file.
 
-    Where `database` is None there is none yet.
+    Empty where there is nothing yet that the dump replaces (of PostgreSQL, `database` is None).
     """
     if source.kind.tool == "pg_dump":
         # PostgreSQL cuts longer names than 63 bytes.
@@ -264,6 +264,7 @@ async def _keep(source: DumpSource, project: str, dump: Dump, database: str | No
         return "" if database is None else f"{(database or source.name)[:40]}_{before}"
     file = project_folder(project) / default_name(f"{source.name}-before-restore", source.kind)
     remove_stale(file.parent, source.name)
-    await keep_state(source, dump, file, emit)
+    if not await keep_state(source, dump, file, emit):
+        return ""
     emit(Note(f"the previous state is in {file}"))
     return str(file)

@@ -157,6 +157,25 @@ def test_the_databases_that_the_dump_replaces_are_kept(
     assert made.partition(" sh mysqldump")[2].strip() == kept.strip()
 
 
+@pytest.mark.parametrize("ends", [CommandOutput(), ERROR])
+def test_where_none_of_them_is_there_yet_nothing_is_kept_nor_put_back(
+    tmp_path: Path, ends: CommandOutput, state: Path
+) -> None:
+    """A dump that names no database would be one of the dependency's own, which the restore does not touch."""
+    server, machine = stage(tmp_path, "mysqldump", ends)
+    server.file.write_bytes(b"-- MySQL dump 10.13\nUSE `new`;\n-- Dump completed\n")
+    machine.answer("sh databases", answer=CommandOutput(0, b"shop\n"))
+    if ends is ERROR:
+        error = failed(server)
+        assert "previous state" not in (error.hint or "")
+    else:
+        assert asyncio.run(server.restore()).kept == ""
+    assert not [line for line in server.scripts if " sh mysqldump" in line]
+    assert len(machine.fed) == 1
+    assert not state.exists() or not list(state.iterdir())
+    assert not [e for e in server.events if isinstance(e, Note) and "previous state" in e.text]
+
+
 def test_of_a_backup_on_the_server_its_databases_are_read_there() -> None:
     """Names may have a backtick."""
     machine = FakeMachine()
