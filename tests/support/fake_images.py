@@ -72,6 +72,10 @@ class FakeImages(RecordedEngine):
             gone = {reference, references.as_listed(reference)}
             tags = tuple(tag for tag in image.tags if tag not in gone)
             digests = tuple(digest for digest in image.digests if digest not in gone)
+            name = references.repository(references.as_listed(reference))
+            if len(tags) < len(image.tags) and name not in map(references.repository, tags):
+                # The digests of a repository go with its last tag.
+                digests = tuple(digest for digest in digests if references.repository(digest) != name)
             if not tags and not digests:
                 if self._in_use(image.id):
                     raise self._refuse(409, f"conflict: unable to remove {reference}: a container uses it")

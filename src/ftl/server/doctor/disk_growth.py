@@ -14,7 +14,7 @@ from ftl.engine.marks import parse_mark
 from ftl.releases.record import stored_project
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence, Set
 
     from ftl.engine.api import Engine
     from ftl.releases.record import ReleaseRecord
@@ -76,7 +76,7 @@ def growth(
     """
     pattern = re.compile(re.escape(project) + r"-[^/:]+:(r[0-9]+)")
     tagged = {tag: match[1] for tag in sizes if (match := pattern.fullmatch(tag)) is not None}
-    tagged |= _brought(project, sizes, records)
+    tagged |= _brought(project, sizes, records, {*tagged})
     releases = set(tagged.values())
     if len(releases) < 2:
         return None
@@ -89,13 +89,22 @@ def growth(
     return DiskGrowth(added, len(releases), keep) if added else None
 
 
-def _brought(project: str, tags: Iterable[str], records: Sequence[ReleaseRecord]) -> dict[str, str]:
-    """Mark -> the first release with the image of a registry that FTL brought; one for each image of a service."""
+def _brought(
+    project: str, tags: Iterable[str], records: Sequence[ReleaseRecord], counted: Set[str]
+) -> dict[str, str]:
+    """Mark -> the first release with the image of a registry that FTL brought; one for each image of a service.
+
+    A built one that went through a registry has a tag of a release, too: those are counted already.
+    """
     found: dict[str, tuple[str, str]] = {}
     for mark in filter(None, map(parse_mark, tags)):
         if mark.project == project:
-            for record in records:
-                for entry in record.services.values():
-                    if entry.image_id.removeprefix("sha256:").startswith(mark.image):
-                        found.setdefault(mark.image, (mark.text, record.release))
+            ran = [
+                (record.release, entry.image)
+                for record in records
+                for entry in record.services.values()
+                if entry.image_id.removeprefix("sha256:").startswith(mark.image)
+            ]
+            if ran and counted.isdisjoint(image for _, image in ran):
+                found.setdefault(mark.image, (mark.text, ran[0][0]))
     return dict(found.values())

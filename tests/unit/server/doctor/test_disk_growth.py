@@ -83,6 +83,24 @@ def test_images_that_a_server_pulled_count_as_well() -> None:
     assert growth("shop", sizes, ran, 5) == DiskGrowth(20, 3, 5)
 
 
+def test_a_built_image_that_went_through_a_registry_counts_once() -> None:
+    """It has the tag of its release, and a mark."""
+    ids = [f"sha256:{number:012x}{'0' * 52}" for number in range(2)]
+    sizes: dict[str, int | None] = {}
+    for number in range(2):
+        sizes[f"shop-web:r{number}"] = sizes[f"ftl-mark/shop/app:v{number}.{number:012x}"] = 10
+    ran = [
+        ReleaseRecord(
+            f"r{number}",
+            "live",
+            0,
+            services={"web": ServiceRecord(f"r{number}", f"shop-web:r{number}", ids[number], "", "")},
+        )
+        for number in range(2)
+    ]
+    assert growth("shop", sizes, ran, 5) == DiskGrowth(10, 2, 5)
+
+
 def test_the_engine_is_asked_for_images_without_labels() -> None:
     """Nobody can label what somebody else has built."""
 

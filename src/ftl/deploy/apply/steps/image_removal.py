@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather
@@ -20,10 +21,11 @@ from ftl.image.building.remote import SERVER
 from ftl.image.transfer.remote.capabilities import remove_unused_layers
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterable, Mapping
+    from collections.abc import Awaitable, Iterable, Mapping, Sequence
 
     from ftl.deploy.apply.context import DeployContext
     from ftl.engine.api import Engine
+    from ftl.engine.marks import PullMark
     from ftl.engine.values import Image
 
 RUNNERS: Runners[DeployContext] = Runners()
@@ -84,7 +86,7 @@ async def _drop_here(context: DeployContext, step: DropTags, local: Engine) -> N
 
     async def drop() -> None:
         await _drop(context, local, tags, digests=False)
-        await _drop_pushed(context, local, tags.values())
+        await _drop_pushed(context, local, own.values())
 
     if tags and step.measured:
         freed, estimated = await freed_by(drop, local, project, tags.values())
@@ -213,7 +215,13 @@ async def _drop_marked(context: DeployContext, engine: Engine, one: PulledImage,
     others = {*image.tags} - {*tags, *(mark.text for mark in marks)}
     digests = [each for each in image.digests if listed_repository(each) in repositories and not others]
     names = () if one.stays else (*tags, *digests)
+    handed = _handed_over(image, ours, theirs)
     try:
+        if handed and not one.stays:
+            for mark in handed:
+                await engine.tag(image.id, mark.text)
+            leave = {mark.reference for mark in handed}
+            names = tuple(name for name in names if name not in leave)
         for name in (*names, *(mark.text for mark in ours)):
             await engine.untag(name)
     except EngineError as error:
@@ -221,6 +229,21 @@ async def _drop_marked(context: DeployContext, engine: Engine, one: PulledImage,
         context.emit(
             Note(f"the image {name} could not be removed: {error.cause or error.message}", "warning")
         )
+
+
+def _handed_over(image: Image, ours: Iterable[PullMark], theirs: Sequence[PullMark]) -> list[PullMark]:
+    """Marks by which other projects take over tags: with a repository's last tag the engine drops its digests.
+
+    So they do where a project has an image by its digest, or by a tag that has moved.
+    """
+    tags = {mark.reference for mark in theirs} & {*image.tags}
+    without = [mark for mark in theirs if mark.reference not in tags]
+    return [
+        replace(mark, project=project)
+        for mark in ours
+        if mark.reference in {*image.tags} - tags
+        for project in dict.fromkeys(each.project for each in without if each.repository == mark.repository)
+    ]
 
 
 @RUNNERS.runs(PruneBuildCache)

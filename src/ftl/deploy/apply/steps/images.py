@@ -139,7 +139,7 @@ async def bring_image(context: DeployContext, step: BringImage) -> None:
     image = await image_on_server(context, step.reference)
     if before is not None:
         await _claim(context, step.reference, image)
-    elif not _is_own(context, step.reference):
+    elif not _is_own(context, step.reference) and not _was_there(context, image):
         await _mark(context.engine, image, (pull_mark(context.project.name, step.reference, image.id),))
     if result is None:
         resolved = external_image(context, step.reference, image, recorded=None)
@@ -157,6 +157,13 @@ async def bring_image(context: DeployContext, step: BringImage) -> None:
         # It was brought once: those that share it have its layers already.
         layers_sent, layers_reused = resolved.transfer.layers_sent, resolved.transfer.layers_reused
         resolved = replace(resolved, transfer=TransferTotals(layers_reused=layers_sent + layers_reused))
+
+
+def _was_there(context: DeployContext, image: Image) -> bool:
+    """Whether the server had an image by another name, which FTL did not give it."""
+    views = context.observed.servers
+    here = [view for view in views if view.name == context.session.name] or views
+    return any(image.id == other.id for view in here for other in view.images) and not marks_on(image)
 
 
 @RUNNERS.runs(ClaimImage)

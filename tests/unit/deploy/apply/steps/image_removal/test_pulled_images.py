@@ -71,6 +71,29 @@ def test_what_ftl_brings_is_marked_and_what_was_there_is_not() -> None:
     assert run(brought("other", there=True)) == {"other", "shop"}
 
 
+@pytest.mark.parametrize("name", [DIGEST, "ghcr.io/acme/app:v0", "mine:1"])
+def test_what_was_there_by_another_name_is_not_marked(name: str) -> None:
+    """Somebody pulled it by hand, or keeps it though its tag has moved; what FTL brought before is marked again."""
+
+    async def brought(*owners: str) -> set[str]:
+        engine = FakeEngine()
+        image = engine.add_image(name)
+        for mark in (pull_mark(owner, name, image.id) for owner in owners):
+            assert mark is not None
+            image = engine.add_image(mark.text, image)
+        context = context_on(engine, FakeEngine(), is_local=False)
+        context = replace(context, observed=replace(context.observed, images=(image,)))
+        engine.registry[REFERENCE] = image
+        await bring_image(context, BringImage(REFERENCE, "linux/amd64", ("web",)))
+        found = await engine.image(REFERENCE)
+        assert found is not None
+        assert found.id == image.id
+        return {mark.project for mark in marks_on(found) if mark.reference == REFERENCE}
+
+    assert run(brought()) == set()
+    assert run(brought("shop")) == run(brought("other")) == {"shop"}
+
+
 def test_the_proxys_image_and_built_ones_have_no_mark() -> None:
     """All projects share the first; the others have tags of FTL's own."""
 
@@ -107,7 +130,7 @@ def test_an_image_goes_with_all_names_that_ftl_gave_it() -> None:
 @pytest.mark.parametrize(
     ("tag", "owners", "stays", "expected"),
     [
-        ("mine:1", ("shop",), False, {"mine:1", DIGEST}),  # the user's
+        ("mine:1", ("shop",), False, {"mine:1"}),  # the user's; the digest goes with its last tag
         ("mine:1", ("shop",), True, {"mine:1", REFERENCE, DIGEST}),
         ("", ("shop", "other"), False, {REFERENCE, DIGEST, "other"}),
     ],
@@ -123,6 +146,26 @@ def test_names_that_others_gave_or_need_stay(
         other = pull_mark("other", REFERENCE, image.id)
         assert other is not None
         assert await left(engine) == [{other.text if name == "other" else name for name in expected}]
+
+    run(check())
+
+
+@pytest.mark.parametrize("pinned", [DIGEST, "ghcr.io/acme/app:v0"])
+def test_a_tag_goes_over_to_a_project_that_needs_the_digest(pinned: str) -> None:
+    """With a repository's last tag the engine would drop its digests; the last project removes all of it."""
+
+    async def check() -> None:
+        engine, image = await engine_with()
+        theirs = pull_mark("other", pinned, image.id)
+        assert theirs is not None
+        image = engine.add_image(theirs.text, image)
+        context = context_on(engine, FakeEngine(), is_local=False)
+        await drop_pulled(context, own(image))
+        over = pull_mark("other", REFERENCE, image.id)
+        assert over is not None
+        assert await left(engine) == [{REFERENCE, DIGEST, theirs.text, over.text}]
+        await drop_pulled(context, DropPulled((PulledImage(image.id, (theirs.text, over.text)),)))
+        assert await left(engine) == []
 
     run(check())
 
@@ -186,7 +229,24 @@ def test_what_was_pushed_leaves_this_machine_with_its_release(fixed: bool) -> No
         assert [image.id for image in await local.images()] == [pushed[1].id]
         await local.tag("shop-web:r2", "mine:1")
         await drop_tags(context, DropTags(("shop-web:r2", "shop-web:latest"), here=True))
-        assert await left(local) == [{"mine:1", pushed[1].digests[0]}]
+        assert await left(local) == [{"mine:1"}]
+
+    run(check())
+
+
+def test_what_only_its_pushed_name_is_left_of_goes_with_the_next_release() -> None:
+    """FTL was killed after it had dropped the release's own tags."""
+
+    async def check() -> None:
+        local, remote = FakeEngine(name="here"), FakeEngine()
+        remote.registry = local.registry
+        context = context_on(remote, local, is_local=False)
+        for number in (1, 2, 3):
+            await push(context, local, number, f"v{number}")
+        await local.untag("shop-web:r1")
+        await drop_tags(context, DropTags(("shop-web:r2",)))
+        (found,) = await left(local)
+        assert "shop-web:r3" in found
 
     run(check())
 
