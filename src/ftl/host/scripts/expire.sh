@@ -153,13 +153,14 @@ remove_images() {
 }
 
 # Images of registries that FTL brought, by their marks (ftl.engine's marks.py): ftl-mark/PROJECT/NAME:TAG.ID, with `__` for the
-# colon before a port. If another project has marked one, too, or a container uses it, only this mark goes. The mark goes last.
+# colon before a port. If another project has marked one, too, only what no other was pulled by goes, and if a container uses it, only
+# this mark. The mark goes last.
 remove_pulled() {
     listed=$(docker images --no-trunc --format '{{.ID}} {{.Repository}}:{{.Tag}}' | grep -v ':<none>$')
     printf '%s\n' "$listed" | grep -F " ftl-mark/$project/" | while read -r id mark; do
         others=$(printf '%s\n' "$listed" | grep -F "$id " | grep -vF " ftl-mark/$project/")
         case $others in
-        *" ftl-mark/"*) ;;
+        *" ftl-mark/"*) leave_to_others "$id" "${mark#"ftl-mark/$project/"}" ;;
         *) [ -n "$(docker ps -aq --filter "ancestor=$id")" ] || remove_names "$id" "${mark#"ftl-mark/$project/"}" ;;
         esac
         docker rmi "$mark" </dev/null >/dev/null 2>&1
@@ -167,15 +168,40 @@ remove_pulled() {
     return 0
 }
 
-# remove_names ID NAME:TAG.ID: those that an image was pulled by, without its mark; it has no others but those in `others`.
-remove_names() {
-    name=${2%:*} tag=${2##*:}
+# read_mark NAME:TAG.ID: sets `name`, and `pulled`, the tag that the image was pulled by.
+read_mark() {
+    name=${1%:*} tag=${1##*:}
     case $name in */*) name=$(printf '%s\n' "${name%%/*}" | sed 's/__/:/')/${name#*/} ;; esac
     pulled=$name:${tag%.*}
+}
+
+# leave_to_others ID NAME:TAG.ID: drops the tag that the preview pulled, but one that another project pulled it by, too. With the last
+# tag of a repository the engine drops its digests: a project that has no tag of it there takes this one over, by a mark.
+leave_to_others() {
+    read_mark "$2"
+    ours=$pulled taken=''
+    printf '%s\n' "$others" | grep -qxF "$1 $ours" || return 0
+    marks=$(printf '%s\n' "$others" | sed -n 's|^[^ ]* ftl-mark/||p')
+    for theirs in $marks; do
+        [ "${theirs#*/}" != "$2" ] || return 0
+    done
+    for theirs in $marks; do
+        read_mark "${theirs#*/}"
+        [ "$name" = "${ours%:*}" ] || continue
+        printf '%s\n' "$others" | grep -qxF "$1 $pulled" && continue
+        taken=$ours
+        docker tag "$1" "ftl-mark/${theirs%%/*}/$2" </dev/null >/dev/null 2>&1
+    done
+    [ -n "$taken" ] || docker rmi "$ours" </dev/null >/dev/null 2>&1
+}
+
+# remove_names ID NAME:TAG.ID: those that an image was pulled by, without its mark; it has no others but those in `others`.
+remove_names() {
+    read_mark "$2"
     printf '%s\n' "$others" | grep -qxF "$1 $pulled" && docker rmi "$pulled" </dev/null >/dev/null 2>&1
     [ -z "$others" ] || [ "$others" = "$1 $pulled" ] || return 0 # one that the user gave keeps the image
-    docker image inspect -f '{{range .RepoDigests}}{{println .}}{{end}}' "$1" | grep -F "$name@" | while read -r digest; do
-        docker rmi "$digest" </dev/null >/dev/null 2>&1
+    docker image inspect -f '{{range .RepoDigests}}{{println .}}{{end}}' "$1" | while read -r digest; do
+        [ "${digest%@*}" != "$name" ] || docker rmi "$digest" </dev/null >/dev/null 2>&1
     done
 }
 

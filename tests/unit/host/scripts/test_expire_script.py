@@ -118,6 +118,42 @@ sha256:seven ftl-mark/{PROJECT}-two/app:v7.7
     ]
 
 
+def test_a_tag_that_only_the_preview_pulled_goes(server: Server) -> None:
+    """Another project that has the image by its digest alone takes the tag over; a digest of a like name stays."""
+    mark = f"ftl-mark/{PROJECT}"
+    server.set(
+        pulled=f"""\
+sha256:used app:pr-12
+sha256:used {mark}/app:pr-12.1
+sha256:used app:v8
+sha256:used ftl-mark/shop/app:v8.1
+sha256:two r.test:5000/app:pr-12
+sha256:two {mark}/r.test__5000/app:pr-12.2
+sha256:two ftl-mark/shop/r.test__5000/app:_.2
+sha256:two ftl-mark/moved/r.test__5000/app:v1.2
+sha256:three app:v9
+sha256:three {mark}/app:v9.3
+sha256:three ftl-mark/shop/ghcr.io/x/app:_.3
+sha256:four {mark}/app:_.4
+""",
+        digests="ghcr.io/x/app@sha256:d\napp@sha256:d\n",
+    )
+    server.ends(-1)
+    server.wake()
+    calls = [call for call in server.calls if call.startswith(("rmi", "tag"))][4:]
+    assert calls == [
+        "rmi app:pr-12",
+        f"rmi {mark}/app:pr-12.1",
+        "tag sha256:two ftl-mark/shop/r.test__5000/app:pr-12.2",
+        "tag sha256:two ftl-mark/moved/r.test__5000/app:pr-12.2",
+        f"rmi {mark}/r.test__5000/app:pr-12.2",
+        "rmi app:v9",
+        f"rmi {mark}/app:v9.3",
+        "rmi app@sha256:d",
+        f"rmi {mark}/app:_.4",
+    ]
+
+
 def test_records_go_with_their_env_and_the_audit_stays(server: Server) -> None:
     """A file says that it is no preview any more; the audit says who removed it."""
     server.ends(-1)
