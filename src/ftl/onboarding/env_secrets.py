@@ -40,7 +40,7 @@ def add_secrets(path: Path, secrets: Mapping[str, str], files: dict[str, str], t
         if not (path / ".gitignore").exists():
             files[".gitignore"] = ".env\n*-20??????-??????.*\n"
         return
-    if not {".env", "/.env", ".env*", "/.env*", "*.env", ".env.*", "**/.env"} & set(ignored):
+    if not {".env", "/.env", ".env*", "/.env*", "*.env", "**/.env"} & set(ignored):
         todo.append("add .env to .gitignore: it has passwords")
 
 

@@ -195,7 +195,7 @@ CASES = {
         "Rails",
         {"Gemfile": 'gem "rails"\ngem "sqlite3"\n', "config/application.rb": "config.api_only = true", "db/schema.rb": ""},
         3000,
-        ("FROM ruby:3.4-slim", "RAILS_ENV=production BUNDLE_PATH=/bundle", "COPY Gemfile ./", "COPY . .\nRUN mkdir -p tmp && chown -R 1000 tmp\n\nFROM base"),
+        ("FROM ruby:3.4-slim", "RAILS_ENV=production BUNDLE_PATH=/bundle", "COPY Gemfile ./", "COPY . .\nRUN mkdir -p tmp/pids && chown -R 1000 tmp\n\nFROM base"),
         hook="bundle exec rails db:prepare",
         env=("SECRET_KEY_BASE",),
     ),

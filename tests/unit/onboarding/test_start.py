@@ -105,13 +105,14 @@ def test_secrets_go_to_a_private_file_that_git_ignores(tmp_path: Path) -> None:
     assert (tmp_path / ".gitignore").read_text().splitlines()[0] == ".env"
 
 
-def test_an_env_file_is_not_touched(tmp_path: Path) -> None:
+@pytest.mark.parametrize("line", ["x", ".env.*"])
+def test_an_env_file_is_not_touched(tmp_path: Path, line: str) -> None:
     """What an existing .env and .gitignore lack is a thing to do, with the command for it."""
     files = {
         "requirements.txt": "flask\npsycopg\n",
         "app.py": "app = Flask(__name__)",
         ".env": "A=1\n",
-        ".gitignore": "x",
+        ".gitignore": line,
     }
     start = make_start(put_files(tmp_path, files))
     assert ".env" not in start.files
@@ -122,7 +123,7 @@ def test_an_env_file_is_not_touched(tmp_path: Path) -> None:
     assert any("add .env to .gitignore" in text for text in start.todo)
 
 
-@pytest.mark.parametrize("line", [".env", "/.env", "/.env*", ".env.*"])
+@pytest.mark.parametrize("line", [".env", "/.env", "/.env*"])
 def test_a_gitignore_that_has_it(tmp_path: Path, line: str) -> None:
     """`rails new` writes `/.env*`."""
     files = {

@@ -12,7 +12,7 @@ RUN --mount=type=cache,target=/root/.bundle/cache bundle install && rm -rf /bund
 COPY . .
 @compiled_app@
 @assets@
-RUN mkdir -p tmp && chown -R 1000 tmp
+RUN mkdir -p tmp/pids && chown -R 1000 tmp
 
 FROM base
 RUN useradd --system --uid 1000 --create-home rails \

@@ -39,32 +39,42 @@ def database_variables(folder: AppFolder) -> dict[str, str]:
         is_elsewhere = entry.get("database_tasks") == "false" and not is_primary  # nothing creates it here
         if is_elsewhere or (url and not url.startswith(_OF_ERB)):
             continue
-        variable = url.removeprefix(_OF_ERB) or _variable(name)
+        variable = _read_by(url) or _variable(name)
         found[variable] = "" if is_primary else database if re.fullmatch(r"[\w-]+", database) else name
     return found
 
 
-def sqlite_variables(folder: AppFolder) -> dict[str, str]:
+def sqlite_variables(folder: AppFolder, *, has_server: bool) -> dict[str, str]:
     """Variable -> value that puts an SQLite file of production below `storage`.
 
     There is one for each file that is elsewhere: `rails new` of 7.2 names none for production, and older ones one
-    in `db`, which is gone with each release.
+    in `db`, which is gone with each release. With the client of a server (`has_server`) that no database names, the
+    primary one has none: `DATABASE_URL` leads it to the server, whatever its adapter.
     """
     found: dict[str, str] = {}
-    for name, entry in _entries(folder).items():
+    entries = _entries(folder)
+    is_replaced = has_server and all(_is_file(entry) for entry in entries.values())
+    for name, entry in entries.items():
         path, url = entry.get("database", ""), entry.get("url", "")
         is_elsewhere = not path.startswith((_STORAGE, "/"))  # an absolute path is the image's
-        if not entry.get("adapter", "").startswith("sqlite") or not is_elsewhere:
+        if not _is_file(entry) or not is_elsewhere or (is_replaced and name in _PRIMARY):
             continue
         usual = "production.sqlite3" if name in _PRIMARY else f"production_{name}.sqlite3"
         file = posixpath.basename(path) if _FILE_NAME.fullmatch(path) else usual
         given = url or path
-        if given.startswith(_OF_ERB):
-            found[given.removeprefix(_OF_ERB)] = f"{'sqlite3:' if url else ''}{_STORAGE}{file}"
+        if variable := _read_by(given):
+            found[variable] = f"{'sqlite3:' if url else ''}{_STORAGE}{file}"
+        elif given.startswith(_OF_ERB):
+            continue  # Ruby that reads no variable, or one with a part of the path
         elif not url:
             found[_variable(name)] = f"sqlite3:{_STORAGE}{file}"
-    found.pop("", None)  # Ruby that reads no variable
     return found
+
+
+def _read_by(text: str) -> str:
+    """The variable that is all of a value; empty if it is another."""
+    match = re.fullmatch(rf"{_OF_ERB}(\w+)", text)
+    return match[1] if match else ""
 
 
 def _variable(name: str) -> str:
@@ -96,8 +106,11 @@ def _entries(folder: AppFolder) -> dict[str, dict[str, str]]:
 
 def _is_own(entry: dict[str, str]) -> bool:
     """Whether a database needs an address: SQLite has files, and some have variables of the app for their parts."""
-    is_file = entry.get("adapter", "").startswith("sqlite")
-    return not is_file and not entry.get("host", "").startswith(_OF_ERB)
+    return not _is_file(entry) and not entry.get("host", "").startswith(_OF_ERB)
+
+
+def _is_file(entry: dict[str, str]) -> bool:
+    return entry.get("adapter", "").startswith("sqlite")
 
 
 def _as_scalar(match: re.Match[str]) -> str:

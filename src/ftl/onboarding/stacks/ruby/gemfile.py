@@ -13,10 +13,41 @@ if TYPE_CHECKING:
 UNLOCKED = "run `bundle lock`, and keep Gemfile.lock in git: each build may get other gems"
 """A thing to do without a lock file."""
 
+_LEFT_OUT = frozenset({"development", "test"})
+"""BUNDLE_WITHOUT of the images."""
+
+_GEM = re.compile(r"[ \t]*gem ['\"]([\w-]+)['\"]")
+_IN_GROUPS = re.compile(r":?\bgroups?(?::|[ \t]*=>)[ \t]*(\[[^\]]*\]|:\w+|['\"]\w+)")
+_BLOCK = re.compile(r"[ \t]*(?:(group|if|unless|case|begin)\b|.*\bdo\b[ \t]*(?:\|.*\|)?[ \t]*(?:#.*)?$)")
+
 
 def gems(folder: AppFolder) -> frozenset[str]:
     """Names of the gems in the Gemfile."""
     return frozenset(re.findall(r"^[ \t]*gem ['\"]([\w-]+)['\"]", folder.read("Gemfile"), re.MULTILINE))
+
+
+def production_gems(folder: AppFolder) -> frozenset[str]:
+    """Names of the gems that the image has: not those for development and tests alone."""
+    found: set[str] = set()
+    blocks: list[list[str]] = []
+    for line in folder.read("Gemfile").splitlines():
+        own = _IN_GROUPS.search(line)
+        if match := _GEM.match(line):
+            groups = {name for block in blocks for name in block}
+            groups |= set(re.findall(r"\w+", own[1])) if own else set()
+            if not groups or groups - _LEFT_OUT:
+                found.add(match[1])
+        elif match := _BLOCK.match(line):
+            blocks.append(re.findall(r"[:\"'](\w+)", line) if match[1] == "group" else [])
+        elif blocks and re.match(r"[ \t]*end\b", line):
+            blocks.pop()
+    return frozenset(found)
+
+
+def locked_version(folder: AppFolder, gem: str) -> tuple[int, ...]:
+    """The version of a gem in the lock file; empty if that names none."""
+    match = re.search(rf"^    {re.escape(gem)} \((\d+(?:\.\d+)*)", folder.read("Gemfile.lock"), re.MULTILINE)
+    return tuple(map(int, match[1].split("."))) if match else ()
 
 
 def is_locked(folder: AppFolder) -> bool:

@@ -9,7 +9,15 @@ from ftl.onboarding.app import App, Evidence, FoundHealthCheck, Worker
 from ftl.onboarding.stacks.health import found_health
 from ftl.onboarding.stacks.node.assets import node_assets
 from ftl.onboarding.stacks.ruby.databases import database_variables, sqlite_variables
-from ftl.onboarding.stacks.ruby.gemfile import UNLOCKED, dockerfile_values, gems, is_locked, ruby_version
+from ftl.onboarding.stacks.ruby.gemfile import (
+    UNLOCKED,
+    dockerfile_values,
+    gems,
+    is_locked,
+    locked_version,
+    production_gems,
+    ruby_version,
+)
 from ftl.onboarding.templates import cmd, render
 
 if TYPE_CHECKING:
@@ -31,6 +39,9 @@ _IGNORED = (
 _COMPILED = "RUN bundle exec bootsnap precompile {}"
 """Else each new container compiles the Ruby of app and gems before it answers."""
 
+_FIRST_COMMAND = (1, 5)
+"""The version of bootsnap that its command line came with."""
+
 _NO_KEY = "set RAILS_MASTER_KEY in .env: it opens {}, and its file is not here"
 _ON_VOLUME = "the SQLite file, on the volume: config/database.yml has none there"
 
@@ -46,7 +57,7 @@ def rails(folder: AppFolder) -> str | None:
 
 def describe_rails(folder: AppFolder, evidence: str) -> App:
     """Rails behind puma."""
-    used = gems(folder)
+    used, installed = gems(folder), production_gems(folder)
     version, reason = ruby_version(folder)
     is_api = "config.api_only = true" in folder.read("config/application.rb")
     node = node_assets(folder) if folder.has("package.json") and used & _BUNDLERS and not is_api else None
@@ -55,13 +66,16 @@ def describe_rails(folder: AppFolder, evidence: str) -> App:
     assets = "" if is_api else f"RUN {keys} bundle exec rails assets:precompile"
     if node is not None:
         assets += " && rm -rf node_modules"
+    compiles = (
+        "bootsnap" in installed and (locked_version(folder, "bootsnap") or _FIRST_COMMAND) >= _FIRST_COMMAND
+    )
     text = render(
         "rails.dockerfile",
         {
             **dockerfile_values(folder, "libjemalloc2"),
             "packages": node.packages if node is not None else "",
-            "compiled_gems": _COMPILED.format("--gemfile") if "bootsnap" in used else "",
-            "compiled_app": _COMPILED.format("app/ lib/") if "bootsnap" in used else "",
+            "compiled_gems": _COMPILED.format("--gemfile") if compiles else "",
+            "compiled_app": _COMPILED.format("app/ lib/") if compiles else "",
             "assets": assets,
             "port": "3000",
             "cmd": cmd(("bundle", "exec", "puma", "-C", "config/puma.rb", "-b", "tcp://0.0.0.0:3000")),
@@ -70,7 +84,7 @@ def describe_rails(folder: AppFolder, evidence: str) -> App:
     up = "rails/health#show" in folder.read("config/routes.rb")
     key, where, master = _key(folder)
     is_given = "RAILS_MASTER_KEY=" in folder.read(".env")
-    files = sqlite_variables(folder)
+    files = sqlite_variables(folder, has_server=bool(installed & _CLIENTS))
     workers = []
     if "sidekiq" in used:
         workers.append(Worker("worker", ("bundle", "exec", "sidekiq"), "sidekiq in the Gemfile"))

@@ -128,6 +128,7 @@ SQLITE = "default: &default\n  adapter: sqlite3\nproduction:\n"
         ("  <<: *default\n  database: storage/production.sqlite3\n", {}),
         ("  <<: *default\n  database: /data/shop.sqlite3\n", {}),
         ('  <<: *default\n  database: <%= Rails.root.join("a") %>\n', {}),
+        ('  <<: *default\n  database: <%= ENV.fetch("DATA", "db") %>/production.sqlite3\n', {}),
         (
             '  <<: *default\n  database: <%= ENV["SHOP_FILE"] %>\n',
             {"SHOP_FILE": "storage/production.sqlite3"},
@@ -154,6 +155,47 @@ def test_sqlite_files_are_on_the_volume(begin: Begin, databases: str, variables:
     assert env.pop("SECRET_KEY_BASE")
     assert env == variables
     assert "- storage:/rails/storage" in start.files["ftl.yaml"]
+
+
+@pytest.mark.parametrize(
+    "database",
+    ["", "  database: db/production.sqlite3\n", '  url: <%= ENV["DATABASE_URL"] %>\n'],
+)
+@pytest.mark.parametrize(
+    "gems",
+    ['gem "pg"\n', 'group :production do\n  gem "pg"\nend\n', 'gem "pg", group: :production\n'],
+)
+def test_a_server_in_place_of_sqlite(begin: Begin, gems: str, database: str) -> None:
+    """`DATABASE_URL` is stronger than the adapter of the file, as an app for Heroku has it."""
+    files = app("") | {"config/database.yml": SQLITE + "  <<: *default\n" + database}
+    gemfile = 'gem "rails"\ngroup :development, :test do\n  gem "sqlite3"\nend\n' + gems
+    _, project = begin(files | {"Gemfile": gemfile})
+    assert project.services[0].env["DATABASE_URL"] == MAIN + "postgres"
+
+
+@pytest.mark.parametrize(
+    ("gems", "databases"),
+    [
+        ('group :development do\n  gem "pg"\nend\n', "  <<: *default\n"),
+        ('gem "pg", groups: [:development, :test]\n', "  <<: *default\n"),
+        ('gem "pg"\n', "  primary: {<<: *default}\n  old: {adapter: postgresql, database: a}\n"),
+    ],
+)
+def test_sqlite_beside_a_server(begin: Begin, gems: str, databases: str) -> None:
+    """A client that is not in the image, or is for another database, leaves the primary one where it is."""
+    files = app("") | {"config/database.yml": SQLITE + databases}
+    _, project = begin(files | {"Gemfile": f'gem "rails"\ngem "sqlite3"\n{gems}'})
+    assert project.services[0].env["DATABASE_URL"] == "sqlite3:storage/production.sqlite3"
+
+
+def test_a_variable_with_a_part_of_the_address(begin: Begin) -> None:
+    """Its name is not that and the rest."""
+    url = '  cache:\n    <<: *default\n    url: <%= ENV["BASE_URL"] %>/cache\n'
+    _, project = begin(app("  primary: {<<: *default, database: a}\n" + url))
+    assert {name for name in project.services[0].env if "URL" in name} == {
+        "DATABASE_URL",
+        "CACHE_DATABASE_URL",
+    }
 
 
 def test_the_key_of_the_credentials_of_production(begin: Begin) -> None:
@@ -193,11 +235,33 @@ def test_gems_that_an_image_is_made_for(tmp_path: Path, gem: str, line: str) -> 
     assert faults(text) == []
 
 
+@pytest.mark.parametrize(
+    ("gems", "locked", "compiles"),
+    [
+        ('gem "bootsnap"\n', "    bootsnap (1.4.9)\n", False),
+        ('gem "bootsnap"\n', "    bootsnap (1.5.0)\n", True),
+        ('gem "bootsnap"\n', "    bootsnap (1.18.4)\n", True),
+        ('group :development do\n  gem "bootsnap"\nend\n', "    bootsnap (1.18.4)\n", False),
+        ('gem "bootsnap", :group => :development\n', "    bootsnap (1.18.4)\n", False),
+        ('group :test, "production" do\n  if true\n  end\n  gem "bootsnap"\nend\n', "", True),
+        ('group :test do\nend\ngem "bootsnap", group: :production\n', "", True),
+    ],
+)
+def test_bootsnap_compiles_where_it_can(tmp_path: Path, gems: str, locked: str, compiles: bool) -> None:
+    """Its command came with 1.5, and a group that the image lacks has none."""
+    files = {"Gemfile": 'gem "rails"\n' + gems, "Gemfile.lock": f"GEM\n  specs:\n{locked}"}
+    text = make_start(put_files(tmp_path, files)).files["Dockerfile"]
+    assert text.count("bootsnap precompile") == (2 if compiles else 0)
+
+
 def test_the_cache_of_bootsnap_is_in_one_layer(begin: Begin) -> None:
-    """`chown` behind the COPY would send its 30 MB with each release a second time."""
+    """`chown` behind the COPY would send its 30 MB with each release a second time.
+
+    Puma of Rails up to 7.1 ends at its start where `tmp/pids` is missing.
+    """
     text = begin({"Gemfile": 'gem "rails"\n', "Gemfile.lock": ""})[0].files["Dockerfile"]
     before, _, after = text.partition("COPY --from=build /rails /rails\n")
-    assert "RUN mkdir -p tmp && chown -R 1000 tmp\n" in before
+    assert "RUN mkdir -p tmp/pids && chown -R 1000 tmp\n" in before
     assert "RUN mkdir -p db log storage && chown -R rails db log storage\n" in after
 
 
