@@ -144,7 +144,9 @@ def test_routes_that_are_stored_meanwhile_are_loaded_again(proxy: Proxy) -> None
     assert proxy.take() == 0
     loaded = proxy.root / "log.loaded"
     first, second = (f'"unix//dev/shm/shop-digest{number}.sock"]' for number in (1, 2))
-    assert loaded.read_text() == f'[{first}["new", {second}', "connections end in order only with another name"
+    assert loaded.read_text() == f'[{first}["new", {second}', (
+        "connections end in order only with another name"
+    )
     assert proxy.take() == 0
     assert loaded.read_text().count(first) == 2, "once where nothing is stored"
 
