@@ -51,12 +51,16 @@ databases)
     log_in "$2"
     case $2 in
     pg_dump)
-        sql() { # DATABASE: stdin
+        sql() { # DATABASE [OPTION...]: stdin
+            connect=$1
+            shift
             psql --no-psqlrc --quiet --tuples-only --no-align -v ON_ERROR_STOP=1 --username="$user" \
-                ${host:+--host="$host"} --dbname="$1"
+                ${host:+--host="$host"} --dbname="$connect" "$@"
         }
-        names=$(sql "$database" <<'END'
-SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate AND datname <> current_database()
+        # Of a database that always exists: a restore may be of the one that the env names, which was dropped. One whose
+        # DROP DATABASE was cut has -2, and nobody can connect to it (PostgreSQL 11.21, 12.16, 13.12, 14.9, 15.4, 16).
+        names=$(sql template1 -v database="$database" <<'END'
+SELECT datname FROM pg_database WHERE datallowconn AND NOT datistemplate AND datname <> :'database' AND datconnlimit <> -2
     AND datname !~ '_before_[0-9]{8}_[0-9]{6}$' AND datname !~ '^ftl_restore_[0-9]+$' ORDER BY datname
 END
         ) || exit

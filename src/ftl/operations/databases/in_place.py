@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from ftl.common.next_step import ftl
 from ftl.errors import FtlError, ServerError
 from ftl.events import Note
 from ftl.operations.databases.backup import dump_to
-from ftl.operations.databases.load import write_over
+from ftl.operations.databases.load import READY_SECONDS, check_accepts, schemas, write_over
 from ftl.operations.databases.sources import LocalDump
 from ftl.operations.databases.tools import database_names
 
@@ -24,35 +25,43 @@ if TYPE_CHECKING:
     from ftl.operations.databases.sources import Dump
 
 
-async def keep_state(source: DumpSource, dump: Dump, file: Path, emit: Emit) -> bool:
-    """Back up the databases that a dump replaces; False, and no file, if none exists yet.
+async def keep_state(source: DumpSource, dump: Dump, file: Path, emit: Emit) -> tuple[str, ...] | None:
+    """Back up the databases that a dump replaces; None, and no file, if none exists yet.
+
+    Returns:
+        Those that it names and that were not backed up: they do not exist yet, or are the system's own.
 
     Raises:
         FtlError: It failed.
     """
     names = await database_names(source.session, source.container, source.name, source.kind)
     kept: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
     if source.kind.has_databases and names.own:
-        there = (names.own, *names.others)
+        existing = await schemas(source.session, source.container.id, source.name, source.kind)
         named = await dump.databases(source.session)
-        kept = tuple(name for name in named if name in there)
-        if named and not kept:
-            return False
+        kept = tuple(name for name in named if name in existing)
+        left = tuple(name for name in named if name not in existing)
+        if not kept and (named or names.own not in existing):
+            return None
     await dump_to(source, kept, file, emit)
-    return True
+    return left
 
 
 @asynccontextmanager
-async def puts_back(source: DumpSource, file: Path, lock: ScriptLock, emit: Emit) -> AsyncIterator[None]:
+async def puts_back(
+    source: DumpSource, file: Path, left: tuple[str, ...], lock: ScriptLock, emit: Emit
+) -> AsyncIterator[None]:
     """Put the kept state back if this block fails; the error says which state the data is in.
 
+    `left` are databases of the dump that the file does not have. A database that has crashed gets time to start again.
     Not where FTL is stopped, or has no connection: the error, or a note, has the command that does it.
 
     Raises:
         FtlError: That of the block.
     """
     name = source.name
-    command = ftl(f"restore {name} {file}")
+    command = ftl(f"restore {name} {shlex.quote(str(file))}")
     partly = f"the data of {name} may be replaced in part: {command} restores the previous state"
     try:
         yield
@@ -67,6 +76,7 @@ async def puts_back(source: DumpSource, file: Path, lock: ScriptLock, emit: Emit
         try:
             with file.open("rb") as kept:
                 back = LocalDump(str(file), kept)
+                await _await_accepts(source)
                 await write_over(
                     source.session, source.container.id, name, source.kind, back, emit, lock=lock
                 )
@@ -79,8 +89,29 @@ async def puts_back(source: DumpSource, file: Path, lock: ScriptLock, emit: Emit
             emit(Note(partly, "warning"))
             raise
         else:
-            _add_hint(error, f"the data of {name} has its previous state again (from {file})")
+            but = f", except {', '.join(left)}" if left else ""
+            _add_hint(error, f"the data of {name} has its previous state again (from {file}){but}")
         raise
+
+
+async def _await_accepts(source: DumpSource) -> None:
+    """Wait until a restore can begin, for as long as a database gets to start.
+
+    Raises:
+        FtlError: It cannot, for another reason or still.
+    """
+    until = asyncio.get_running_loop().time() + READY_SECONDS
+    while True:
+        try:
+            await check_accepts(source.session, source.container.id, source.name, source.kind)
+        except ServerError:
+            raise
+        except FtlError:
+            if asyncio.get_running_loop().time() > until:
+                raise
+            await asyncio.sleep(1)
+        else:
+            return
 
 
 def _add_hint(error: FtlError, text: str) -> None:

@@ -116,12 +116,12 @@ async def write_over(
 async def missing_roles(session: Session, container: str, dump: Dump) -> tuple[str, tuple[str, ...]]:
     """The user of a PostgreSQL, and the roles that a dump needs and it does not have.
 
-    It is asked with the beginning of the dump, where the schema is; of one that is longer than `SCHEMA_BYTES`, or takes
-    longer than `SCHEMA_SECONDS`, those that are found until then.
+    It is asked with the beginning of the dump, where the schema is; of one that is longer than `SCHEMA_BYTES`,
+    those that are found in them.
 
     Raises:
         FtlError: A backup on the server cannot be read.
-        ServerError: The connection was lost.
+        ServerError: The connection was lost, or it takes longer than `SCHEMA_SECONDS`.
     """
     beginning = await dump.beginning(session, SCHEMA_BYTES)
     argv = docker_exec(session, container, "restore.sh", "roles", "pg_dump", "keep", "")
@@ -215,6 +215,17 @@ async def check_accepts(
     argv = docker_exec(session, container, "restore.sh", *words)
     done = await session.machine.run(argv, timeout=SCRIPT_SECONDS)
     return done.require(f"{name} cannot be restored").text.strip() != "new"
+
+
+async def schemas(session: Session, container: str, name: str, kind: DumpKind) -> tuple[str, ...]:
+    """The databases of a MariaDB or MySQL, also those without tables; without the system's own.
+
+    Raises:
+        FtlError: It does not say.
+    """
+    argv = docker_exec(session, container, "restore.sh", "schemas", kind.tool, "keep", "")
+    done = await session.machine.run(argv, timeout=SCRIPT_SECONDS)
+    return tuple(done.require(f"the databases of {name} cannot be listed").text.splitlines())
 
 
 async def count_contents(session: Session, container: str, kind: DumpKind, database: str = "") -> str:

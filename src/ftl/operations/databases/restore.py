@@ -25,7 +25,7 @@ from ftl.operations.databases.dumps import check_whole, database_in_dump, databa
 from ftl.operations.databases.in_place import keep_state, puts_back
 from ftl.operations.databases.load import check_accepts, count_contents, load_dump, missing_roles, write_over
 from ftl.operations.databases.sources import LocalDump, StoredDump
-from ftl.operations.databases.stored import fetch, find_backup, read_ends
+from ftl.operations.databases.stored import LATEST, fetch, find_backup, read_ends
 from ftl.operations.databases.tools import database_names
 from ftl.operations.deployed import with_recorded_dependency
 from ftl.operations.selection import select_container
@@ -108,11 +108,12 @@ async def restore(request: RestoreRequest, fleet: Fleet, emit: Emit) -> RestoreR
     began = time.monotonic()
     session, container, kind = await _select(request, fleet)
     await remove_drills(session, request.project.name)
+    source = DumpSource(session, container, request.name, kind)
     with ExitStack() as files:
         if request.dump is None:
             servers = request.project.servers
             storage = fleet.require(servers[0].host if servers else "")  # where jobs run
-            dump = await _stored_dump(request, storage, session, files, emit)
+            dump = await _stored_dump(request, storage, source, files, emit)
         else:
             dump = LocalDump(request.file, request.dump)
         check_whole(kind, dump.ends, "stdin" if dump.file == STDOUT else dump.file)
@@ -122,7 +123,6 @@ async def restore(request: RestoreRequest, fleet: Fleet, emit: Emit) -> RestoreR
             dependency = next(each for each in deployed.dependencies if each.name == request.name)
             contents = await drill(deployed, dependency, session, container, kind, dump, emit)
             return RestoreResult(dump.file, dump.ends.size, time.monotonic() - began, "", contents)
-        source = DumpSource(session, container, request.name, kind)
         database = await _target(source, dump, request.database, emit)
         await request.confirm()
         by = (await author(request.root)).name
@@ -147,13 +147,19 @@ async def restore(request: RestoreRequest, fleet: Fleet, emit: Emit) -> RestoreR
             source = DumpSource(session, container, request.name, kind)
             if kind.tool == "pg_dump":
                 await _require_roles(source, dump)
-            kept = await _keep(source, request.project.name, dump, database if there else None, emit)
-            contents = await _load(source, dump, kept, database, lock, emit)
+            kept, left = await _keep(source, request.project.name, dump, database if there else None, emit)
+            contents = await _load(source, dump, kept, left, database, lock, emit)
     return RestoreResult(dump.file, dump.ends.size, time.monotonic() - began, kept, contents)
 
 
 async def _load(
-    source: DumpSource, dump: Dump, kept: str, database: str, lock: ScriptLock, emit: Emit
+    source: DumpSource,
+    dump: Dump,
+    kept: str,
+    left: tuple[str, ...],
+    database: str,
+    lock: ScriptLock,
+    emit: Emit,
 ) -> str:
     """Restore into the container; returns its number of tables or the like.
 
@@ -162,14 +168,16 @@ async def _load(
     """
     session, container, name, kind = source.session, source.container.id, source.name, source.kind
     if kind.in_place:
-        async with puts_back(source, Path(kept), lock, emit) if kept else nullcontext():
+        async with puts_back(source, Path(kept), left, lock, emit) if kept else nullcontext():
             await write_over(session, container, name, kind, dump, emit, lock=lock)
         return await count_contents(session, container, kind)
     try:
         return await load_dump(session, container, name, kind, dump, kept, emit, database=database, lock=lock)
     except FtlError as error:
         if kind.tool == "redis-cli":
-            error.hint = error.hint or f"{ftl(f'restore {name} {kept}')} restores the previous state"
+            error.hint = (
+                error.hint or f"{ftl(f'restore {name} {shlex.quote(kept)}')} restores the previous state"
+            )
         raise
 
 
@@ -206,10 +214,15 @@ async def _select(request: RestoreRequest, fleet: Fleet) -> tuple[Session, Conta
 
 
 async def _stored_dump(
-    request: RestoreRequest, storage: Session, session: Session, files: ExitStack, emit: Emit
+    request: RestoreRequest, storage: Session, source: DumpSource, files: ExitStack, emit: Emit
 ) -> Dump:
     """A scheduled backup: read where it is, if the database runs on the same server, else brought here."""
-    folder, backup = await find_backup(storage, request.project, request.name, request.file, request.database)
+    session, database = source.session, request.database
+    if database and request.file == LATEST:
+        names = await database_names(session, source.container, source.name, source.kind)
+        if database == names.own:
+            database = ""  # its backups have no name of a database
+    folder, backup = await find_backup(storage, request.project, request.name, request.file, database)
     if storage is session:
         emit(Note(f"reading {backup.file} ({size(backup.bytes)}) on {session.name}"))
         return StoredDump(backup.file, await read_ends(storage, folder, backup), folder, request.project.name)
@@ -253,18 +266,21 @@ async def _target(source: DumpSource, dump: Dump, asked: str, emit: Emit) -> str
     return ""
 
 
-async def _keep(source: DumpSource, project: str, dump: Dump, database: str | None, emit: Emit) -> str:
-    """Keep the state before: the new name of PostgreSQL's database, or a backup's file.
+async def _keep(
+    source: DumpSource, project: str, dump: Dump, database: str | None, emit: Emit
+) -> tuple[str, tuple[str, ...]]:
+    """Keep the state before: the new name of PostgreSQL's database, or a backup's file; and what that leaves out.
 
     Empty where there is nothing yet that the dump replaces (of PostgreSQL, `database` is None).
     """
     if source.kind.tool == "pg_dump":
         # PostgreSQL cuts longer names than 63 bytes.
         before = time.strftime("before_%Y%m%d_%H%M%S")
-        return "" if database is None else f"{(database or source.name)[:40]}_{before}"
+        return "" if database is None else f"{(database or source.name)[:40]}_{before}", ()
     file = project_folder(project) / default_name(f"{source.name}-before-restore", source.kind)
     remove_stale(file.parent, source.name)
-    if not await keep_state(source, dump, file, emit):
-        return ""
+    left = await keep_state(source, dump, file, emit)
+    if left is None:
+        return "", ()
     emit(Note(f"the previous state is in {file}"))
-    return str(file)
+    return str(file), left

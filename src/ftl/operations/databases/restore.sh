@@ -1,11 +1,12 @@
 # Restores a dump from stdin. Runs in the database's container; follows ftl.host's database_tools.sh.
 #
 # $1: "ready" (whether the database accepts clients), "accepts" (whether a dump can be restored into it), "restore" (of
-# PostgreSQL beside the data), "roles" (of PostgreSQL: prints its user, and the roles that it lacks of those in a dump), or
-# "count" (prints what there is); of Redis "put" (the dump beside the data); of PostgreSQL and Redis "replace", which gives
-# what lies beside the data its place: where it fails, the data is unchanged; $2: the tool that made the dump; $3: "keep" or
-# "drill"; $4: what the replaced database of PostgreSQL is called afterwards, or the bytes of the dump of Redis; $5: the
-# database of PostgreSQL, if it is not the one that the env names. One that is not there is made: "accepts" prints "new".
+# PostgreSQL beside the data), "roles" (of PostgreSQL: prints its user, and the roles that it lacks of those in a
+# dump), "schemas" (of MySQL: prints the databases, also those without tables), or "count" (prints what there is); of
+# Redis "put" (the dump beside the data); of PostgreSQL and Redis "replace", which gives what lies beside the data its
+# place: where it fails, the data is unchanged; $2: the tool that made the dump; $3: "keep" or "drill"; $4: what the
+# replaced database of PostgreSQL is called afterwards, or the bytes of the dump of Redis; $5: the database of
+# PostgreSQL, if it is not the one that the env names. One that is not there is made: "accepts" prints "new".
 action=$1 tool=$2 mode=$3 kept=$4
 # Seconds that a restore waits for a lock that a client has.
 patience=60
@@ -155,6 +156,10 @@ END
 'count mariadb-dump' | 'count mysqldump')
     query "SELECT count(*) FROM information_schema.tables
         WHERE table_schema NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema')"
+    ;;
+'schemas mariadb-dump' | 'schemas mysqldump')
+    query "SELECT schema_name FROM information_schema.schemata
+        WHERE schema_name NOT IN ('mysql', 'sys', 'information_schema', 'performance_schema')"
     ;;
 'restore mariadb-dump' | 'restore mysqldump')
     # A client with an open transaction has a lock on each table that it has read, for a year by default.

@@ -114,7 +114,7 @@ class LocalDump:
 
 @dataclass(frozen=True, slots=True)
 class StoredDump:
-    """A backup that lies on the server; its bytes do not leave it.
+    """A backup that lies on the server, which restores it; only its beginning is read here.
 
     Attributes:
         folder: The folder of backups.

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from ftl.child import Completed
+
 KEPT = b"-- MySQL dump 10.13\n" + b"before" * 300 + b"\n-- Dump completed on 2026-01-31\n"
 TOOLS = {
     "mysqldump": b"-- MySQL dump 10.13\nUSE `shop`;\nnonsense\n-- Dump completed on 2026-01-31\n",
@@ -36,12 +38,14 @@ class Turns(FakeMachine):
 
     Attributes:
         stops: Called when the first begins.
+        accepts: What it says, one after the other, when it is asked whether it can be restored; then that it can.
     """
 
     def __init__(self, *outcomes: CommandOutput) -> None:
         super().__init__()
         self.outcomes = list(outcomes)
         self.stops: asyncio.Task[object] | None = None
+        self.accepts: list[CommandOutput] = []
 
     async def start(self, argv: Sequence[str]) -> Process:
         """Start one."""
@@ -50,6 +54,14 @@ class Turns(FakeMachine):
             if self.stops is not None:
                 self.stops.cancel()
         return await super().start(argv)
+
+    async def run(
+        self, argv: Sequence[str], *, stdin: bytes | None = None, timeout: float = 60.0
+    ) -> Completed:
+        """Answer whether it can be restored."""
+        if " sh accepts " in " ".join(argv):
+            self.answer(" sh accepts ", answer=self.accepts.pop(0) if self.accepts else CommandOutput())
+        return await super().run(argv, stdin=stdin, timeout=timeout)
 
     @property
     def fed(self) -> list[bytes]:
@@ -69,6 +81,7 @@ def stage(tmp_path: Path, tool: str, *outcomes: CommandOutput) -> tuple[Database
     server.machine = machine
     machine.answer(f"sh {tool}", answer=CommandOutput(0, KEEPS[tool]))
     machine.answer("sh databases", answer=CommandOutput(0, b"shop\nother\n"))
+    machine.answer("sh schemas", answer=CommandOutput(0, b"other\nshop\n"))
     return server, machine
 
 
@@ -96,6 +109,45 @@ def test_a_restore_that_fails_puts_the_state_before_back(tmp_path: Path, tool: s
     assert kept.read_bytes() == KEEPS[tool]
     assert (error.message, "ERROR 1064" in (error.cause or "")) == ("the restore of db failed", True)
     assert error.hint == f"the data of db has its previous state again (from {kept})"
+
+
+def test_a_database_that_was_dropped_is_made_anew(tmp_path: Path, state: Path) -> None:
+    """There is nothing to keep of the one that the env names, whether the dump names it or not."""
+    for name in (b"", b"USE `shop`;\n"):
+        server, machine = stage(tmp_path, "mysqldump", CommandOutput())
+        machine.answer("sh schemas", answer=CommandOutput(0, b"other\n"))
+        dump = b"-- MySQL dump 10.13\n" + name + b"rows\n-- Dump completed\n"
+        server.file.write_bytes(dump)
+        asyncio.run(server.restore())
+        assert machine.fed == [dump]
+    assert not state.exists() or not list(state.iterdir())
+
+
+def test_what_was_not_kept_is_excepted(tmp_path: Path) -> None:
+    """The system's own databases, and new ones."""
+    server, _ = stage(tmp_path, "mysqldump", ERROR, CommandOutput())
+    server.file.write_bytes(
+        b"-- MySQL dump 10.13\nUSE `mysql`;\nUSE `shop`;\nUSE `new`;\n-- Dump completed\n"
+    )
+    assert (failed(server).hint or "").endswith("), except mysql, new")
+
+
+def test_a_database_that_has_crashed_gets_time_to_start(tmp_path: Path) -> None:
+    """Its restore is what ended it."""
+    server, machine = stage(tmp_path, "mysqldump", ERROR, CommandOutput())
+    down = CommandOutput(1, stderr=b"Can't connect")
+    machine.accepts = [CommandOutput(), CommandOutput(), down, down]
+    with pytest.raises(FtlError) as caught:
+        asyncio.run(server.restore())
+    assert machine.accepts == []
+    assert "has its previous state again" in (caught.value.hint or "")
+
+
+def test_the_command_is_one_for_a_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The path may have a space."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "my state"))
+    server, _ = stage(tmp_path, "mysqldump", ERROR, CommandOutput(1))
+    assert f"`ftl restore db '{tmp_path}/my state/" in (failed(server).hint or "")
 
 
 def test_where_that_fails_too_the_error_has_the_command(tmp_path: Path, state: Path) -> None:
@@ -152,19 +204,22 @@ def test_the_databases_that_the_dump_replaces_are_kept(
     server, machine = stage(tmp_path, "mysqldump", CommandOutput())
     server.file.write_bytes(b"-- MySQL dump 10.13\n" + dump + b"-- Dump completed\n")
     machine.answer("sh databases", answer=CommandOutput(0, there))
+    machine.answer("sh schemas", answer=CommandOutput(0, there))
     asyncio.run(server.restore())
     (made,) = (line for line in server.scripts if " sh mysqldump" in line)
     assert made.partition(" sh mysqldump")[2].strip() == kept.strip()
 
 
 @pytest.mark.parametrize("ends", [CommandOutput(), ERROR])
+@pytest.mark.parametrize(("named", "existing"), [("new", b"shop\n"), ("shop", b"other\n")])
 def test_where_none_of_them_is_there_yet_nothing_is_kept_nor_put_back(
-    tmp_path: Path, ends: CommandOutput, state: Path
+    tmp_path: Path, ends: CommandOutput, named: str, existing: bytes, state: Path
 ) -> None:
     """A dump that names no database would be one of the dependency's own, which the restore does not touch."""
     server, machine = stage(tmp_path, "mysqldump", ends)
-    server.file.write_bytes(b"-- MySQL dump 10.13\nUSE `new`;\n-- Dump completed\n")
+    server.file.write_bytes(f"-- MySQL dump 10.13\nUSE `{named}`;\n-- Dump completed\n".encode())
     machine.answer("sh databases", answer=CommandOutput(0, b"shop\n"))
+    machine.answer("sh schemas", answer=CommandOutput(0, existing))
     if ends is ERROR:
         error = failed(server)
         assert "previous state" not in (error.hint or "")

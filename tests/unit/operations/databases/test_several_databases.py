@@ -26,7 +26,13 @@ if TYPE_CHECKING:
 PSQL = """#!/bin/sh
 query=$(cat)
 case "$query $*" in
-*pg_database*) printf 'shop_cable\\nshop_empty\\nshop_gone\\n' ;;
+*pg_database*)
+    case "$* $query" in
+    *--dbname=template1*"datname <> :'database'"*'datconnlimit <> -2'*) ;;
+    *) exit 9 ;;
+    esac
+    case "$*" in *database=shop*) ;; *) exit 8 ;; esac
+    printf 'shop_cable\\nshop_empty\\nshop_gone\\n' ;;
 *=shop_cable) echo 1 ;;
 *=shop_gone) exit 2 ;;
 esac
@@ -215,3 +221,11 @@ def test_a_dump_of_mariadb_says_itself_what_it_replaces(tmp_path: Path) -> None:
     with pytest.raises(FtlError, match="a dump of MariaDB says itself what it replaces"):
         asyncio.run(stage.restore(database="other"))
     assert not stage.machine.processes
+
+
+def test_the_databases_of_mysql_are_those_that_exist(tmp_path: Path) -> None:
+    """Also one without tables; the env's may have been dropped."""
+    mysql = '#!/bin/sh\ncase "$*" in *information_schema.schemata**) echo empty ;; *) exit 9 ;; esac\n'
+    container = Container(tmp_path, mysql=mysql)
+    done = container.run("schemas", "mysqldump", "keep", "", MYSQL_DATABASE="shop")
+    assert (done.returncode, done.stdout) == (0, b"empty\n")
