@@ -53,8 +53,8 @@ def test_the_server_takes_a_bad_release_back_though_ftl_was_killed(
     worse(app, "two")
     killed_when_watched(app, after="stop")
     deadline = time.monotonic() + 60
-    while app.get() != (200, "one"):
-        assert app.get() == (200, "two")
+    while (answer := app.get()) != (200, "one"):
+        assert answer == (200, "two")
         app.get(PATH)
         assert time.monotonic() < deadline
         time.sleep(0.3)

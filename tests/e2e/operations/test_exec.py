@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import re
 import select
 import signal
 import struct
@@ -72,9 +73,13 @@ class Terminal:
 
 
 def processes(server: Server, word: str) -> str:
-    """The server's processes, its containers' included, with a word in their command line."""
+    """The server's processes, its containers' included, with a whole word in their command line.
+
+    A part of a word could be in the ID of any container, which its shim has in its own command line.
+    """
     listed = server.run("ps", "-eo", "args").stdout.decode()
-    return "\n".join(line for line in listed.splitlines() if word in line)
+    whole = re.compile(rf"\b{re.escape(word)}\b")
+    return "\n".join(line for line in listed.splitlines() if whole.search(line))
 
 
 def wait_until_runs(server: Server, line: str, seconds: float = 20) -> None:
