@@ -218,6 +218,11 @@ class Site:
         return site
 
 
+def same_anywhere(one: Site, other: Site) -> bool:
+    """Whether two proxies of a cluster serve a project alike, each at its place."""
+    return replace(one, place=None) == replace(other, place=None)
+
+
 def _read_routes(stored: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "routes": tuple(SiteRoute(**item) for item in stored["routes"]),

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import socket
+import ssl
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.e2e.support.authority import self_signed
 from tests.e2e.support.lock import Deployers
+from tests.e2e.support.three_servers import project_beside
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from lab.servers import Server
     from tests.e2e.support.three_servers import ThreeServerProject
+    from tests.harness import Project
 
 pytestmark = [pytest.mark.engine, pytest.mark.server, pytest.mark.nightly]
 
@@ -79,6 +86,68 @@ def test_a_returned_server_never_answers_by_the_routes_of_before(cluster: ThreeS
         time.sleep(0.2)
     assert 503 in answers
     assert 200 not in answers
+
+
+@pytest.mark.timeout(600)
+def test_a_returned_server_follows_all_projects_that_share_its_proxy(
+    cluster: ThreeServerProject, ftl: Callable[..., Project]
+) -> None:
+    """The routes of both have changed meanwhile, of one twice; and that one has another certificate of its own."""
+    both = (cluster, project_beside(cluster, ftl))
+    chains = {host: self_signed(host) for host in (f"old.{cluster.domain}", cluster.domain)}
+    for host, (chain, key) in chains.items():
+        cluster.project.write({f"{host}.pem": chain, f"{host}.key": key})
+    own = {host: {"tls": "internal", "certificate": f"{host}.pem", "key": f"{host}.key"} for host in chains}
+    for one in both:
+        one.config["project"]["domain"] = f"old.{one.domain}"
+    cluster.config["proxy"] = own[f"old.{cluster.domain}"]
+    for one in both:
+        one.deploy("one").ok()
+    away = cluster.servers[2]
+    assert [one.get(away, f"old.{one.domain}") for one in both] == [(200, "one")] * 2
+    away.kill()
+    for one in both:
+        one.config["project"]["domain"] = one.domain
+    cluster.config["proxy"] = own[cluster.domain]
+    for one in both:
+        one.deploy("one").ok()
+    cluster.config["proxy"]["redirects"] = {f"www.{cluster.domain}": cluster.domain}
+    chain, key = self_signed(cluster.domain, f"www.{cluster.domain}")
+    cluster.project.write({f"{cluster.domain}.pem": chain, f"{cluster.domain}.key": key})
+    cluster.deploy("one").ok()
+    away.start()
+    away.run("sh", "-c", "pgrep -x cron || cron")
+    old: set[int] = set()
+    new = [(0, "")] * 2
+    deadline = time.monotonic() + 240
+    while new != [(200, "one")] * 2:
+        assert time.monotonic() < deadline, (old, new, _log(away, both))
+        with suppress(OSError, http.client.HTTPException):
+            old |= {one.get(away, f"old.{one.domain}")[0] for one in both}
+            new = [one.get(away) for one in both]
+        time.sleep(0.2)
+    assert 200 not in old
+    assert _certificate(away, cluster.domain) == ssl.PEM_cert_to_DER_cert(chain.decode())
+    for one in both:
+        planned = one.project.run("plan", "--json").ok().result["steps"]
+        assert [step["step"] for step in planned if step["step"] in ("apply_site", "point_again")] == []
+
+
+def _certificate(server: Server, host: str) -> bytes | None:
+    """The certificate that a proxy presents."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with (
+        socket.create_connection(("127.0.0.1", server.https_port), timeout=20) as plain,
+        context.wrap_socket(plain, server_hostname=host) as secured,
+    ):
+        return secured.getpeercert(binary_form=True)
+
+
+def _log(server: Server, projects: Iterable[ThreeServerProject]) -> list[str]:
+    """What went wrong on a server that follows."""
+    logs = [f"/home/{server.user}/.ftl/follow.{one.name}.log" for one in projects]
+    return server.run("tail", "-n", "5", *logs).stdout.decode().splitlines()
 
 
 def _refused_while_only_we_are_cut_off(cluster: ThreeServerProject, away: Server) -> None:

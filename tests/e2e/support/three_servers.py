@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tests.e2e.support.project import DOCKERFILE, unique
-from tests.e2e.support.swarm import form_swarm
+from tests.e2e.support.swarm import form_swarm, join_project
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -56,24 +56,34 @@ def three_servers(lab: Lab, ftl: Callable[..., Project]) -> Iterator[ThreeServer
     servers = [lab.server(f"{name}-{letter}", suite="trixie") for letter in "abc"]
     try:
         form_swarm(servers, name)
-        sections = [{**server.section(), "host": server.address, "port": 22} for server in servers]
-        web = {
-            "name": "web",
-            "build": "app",
-            "port": 8000,
-            "routes": ["/"],
-            "replicas": 3,
-            "stop_timeout": 1,
-            "drain_timeout": "8s",
-        }
-        made = ThreeServerProject(ftl(), servers, name, {})
-        made.config = {
-            "project": {"name": name, "domain": made.domain},
-            "servers": sections,
-            "services": [web],
-            "proxy": {"tls": "off"},
-        }
-        yield made
+        yield _project(ftl(), servers, name)
     finally:
         for server in servers:
             lab.remove(server.name)
+
+
+def project_beside(cluster: ThreeServerProject, ftl: Callable[..., Project]) -> ThreeServerProject:
+    """Another project on the same servers, whose proxies serve both."""
+    name = unique("clu")
+    join_project(cluster.servers, name, subnet="10.93.1.0/24")
+    return _project(ftl(), cluster.servers, name)
+
+
+def _project(project: Project, servers: list[Server], name: str) -> ThreeServerProject:
+    web = {
+        "name": "web",
+        "build": "app",
+        "port": 8000,
+        "routes": ["/"],
+        "replicas": 3,
+        "stop_timeout": 1,
+        "drain_timeout": "8s",
+    }
+    made = ThreeServerProject(project, servers, name, {})
+    made.config = {
+        "project": {"name": name, "domain": made.domain},
+        "servers": [{**server.section(), "host": server.address, "port": 22} for server in servers],
+        "services": [web],
+        "proxy": {"tls": "off"},
+    }
+    return made

@@ -55,7 +55,20 @@ content() { # ID
 }
 
 adopt() { # compare|adopt ID
-    content "$2" | inside "$adopt" "$1" "$project" "$admin" "$reload" "$switch" "$host"
+    others=
+    [ "$1" = compare ] || others=$(other_sites)
+    content "$2" | inside "$adopt" "$1" "$project" "$admin" "$reload" "$switch" "$host" "$others"
+}
+
+# Words PROJECT=DIGEST: of each other project that is live here, and in no deploy, the digest of its site on this server.
+other_sites() {
+    for id in $(docker config ls -q --filter label=ftl.role=live 2>/dev/null); do
+        other=$(docker config inspect -f '{{index .Spec.Labels "ftl.project"}}' "$id") || continue
+        [ "$other" != "$project" ] && [ "$(project=$other && config live)" = "$id" ] || continue
+        at=$(docker node inspect -f "{{index .Spec.Labels \"ftl.host.$other\"}}" self) && [ -n "$at" ] || continue
+        site=$(content "$id" | gzip -dc | tar -xOf - "$at/site.json" 2>/dev/null | sha256sum)
+        printf '%s ' "$other=${site%% *}"
+    done
 }
 
 # The proxy that gets certificates gives them to the Swarm, those that are new, and from there to workers.

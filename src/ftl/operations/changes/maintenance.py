@@ -35,7 +35,7 @@ def plan_maintenance(maintenance: Maintenance | None) -> Callable[[OperationRequ
         begins = maintenance is not None and bool(stages)
         notes = tuple(
             f"when {server.host} is back, it answers as before: for up to two minutes where its cron follows, and "
-            f"until the next {ftl('deploy')} if it is not a manager, or its proxy serves other projects"
+            f"until the next {ftl('deploy')} if it is not a manager, or its proxy serves a project that the others lack"
             for server in request.servers
             if begins and WEB in server.roles and server.host in observed.down
         )

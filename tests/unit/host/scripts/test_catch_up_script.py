@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import gzip
+import hashlib
 import os
 import shutil
 import subprocess
@@ -89,6 +90,26 @@ case "$*" in
 esac
 """
 """Docker of a manager whose proxy has certificates; configs and services are folders beside the accounts'."""
+
+
+BESIDE = """#!/bin/sh
+shift 2
+case "$*" in
+*" ftl compare shop "*) cat >/dev/null; exit 1 ;;
+exec*) cat >/dev/null; for last; do :; done; echo "$last" >"$HOME/told" ;;
+*"config ls"*project=shop*role=live*) echo shop ;;
+*"config ls"*project=blog*role=live*) echo blog ;;
+*"config ls"*project=wiki*role=live*) printf 'wiki1\\nwiki2\\n' ;;
+*"config ls"*project=far*role=live*) echo far ;;
+*"config ls -q --filter label=ftl.role=live") printf 'shop\\nblog\\nwiki1\\nwiki2\\nfar\\n' ;;
+*"config inspect"*project*) for last; do :; done; echo "${last%[12]}" ;;
+*"config inspect"*) printf '"%s"' "$(cat "$HOME/live")" ;;
+*"node inspect"*ftl.host.far*) echo ;;
+*"node inspect"*) echo c ;;
+*inspect*) echo "true proxy" ;;
+esac
+"""
+"""Docker of a server whose proxy is behind; the wiki is in a deploy, and another project is on other servers."""
 
 
 class Server:
@@ -187,6 +208,15 @@ def test_a_worker_with_a_proxy_is_brought_certificates_by_one_task(server: Serve
     ):
         assert option in created
     assert " ftl hand shop digest\n" in created
+
+
+def test_a_proxy_is_told_what_is_live_of_the_other_projects_on_its_server(server: Server) -> None:
+    """Not of one of which the Swarm says two things, nor of one that is not there."""
+    (server.home / "bin/docker").write_text(BESIDE)
+    packed = gzip.compress(tar_archive({"issuer": b"a\n", "c/site.json": b"site"}, mode=0o600))
+    (server.home / "live").write_text(base64.b64encode(packed).decode())
+    assert server.wake(server.write("ftl-proxy", "127.0.0.1:2019")[0]) == 0
+    assert (server.home / "told").read_text().split() == [f"blog={hashlib.sha256(b'site').hexdigest()}"]
 
 
 class Issuer:

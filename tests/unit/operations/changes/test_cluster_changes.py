@@ -302,7 +302,7 @@ def test_a_server_that_is_down_is_named_where_nothing_changes_on_it() -> None:
     assert sorted(found.notes) == [
         "a cannot be reached: nothing changes there",
         "when a is back, it answers as before: for up to two minutes where its cron follows, and until the next "
-        f"{ftl('deploy')} if it is not a manager, or its proxy serves other projects",
+        f"{ftl('deploy')} if it is not a manager, or its proxy serves a project that the others lack",
     ]
     assert where(found, ApplySite) == [("c",), ("b",)]
     assert [note[:20] for note in made(plan_drain("c"), seen).notes] == ["a cannot be reached:"]

@@ -9,6 +9,7 @@ from ftl.aio import gather
 from ftl.common.figures import size
 from ftl.common.next_step import ftl
 from ftl.common.programs import shell
+from ftl.config.models.server import WEB
 from ftl.deploy.apply.steps.consensus import is_taken, with_consensus
 from ftl.deploy.plan.steps.catch_up import EndCatchUp, PauseCatchUp, PublishLiveState, ShareCertificates
 from ftl.engine import labels
@@ -17,14 +18,18 @@ from ftl.events import Note
 from ftl.execution.runners import Runners
 from ftl.host import crontab
 from ftl.proxy.commands import adoption
-from ftl.proxy.live_state import live_archive
+from ftl.proxy.live_state import at_other_server, live_archive, user_certificates
 from ftl.proxy.names import ADMIN, ProxyNames
 from ftl.proxy.shared_certificates import remove_shared_certificates
 from ftl.proxy.tls.policy import by_acme
 
 if TYPE_CHECKING:
+    from collections.abc import Set
+
     from ftl.deploy.apply.context import DeployContext
     from ftl.engine.calls.configs import SwarmConfig, SwarmConfigs
+    from ftl.proxy.site import Site
+    from ftl.proxy.state import ProxyState
 
 RUNNERS: Runners[DeployContext] = Runners()
 
@@ -61,7 +66,18 @@ async def publish_live_state(context: DeployContext, step: PublishLiveState) -> 
     archive, site = None, None
     if state is not None:
         site = state.site(step.project)
-        archive = live_archive(state, step.project, step.proxies, step.issuer, gone=step.gone)
+        away = {*step.proxies} - {*step.servers}
+        others = await _sites_beside(context, step.project, away, state)
+        named = [] if site is None or not away else [site, *(one for each in others.values() for one in each)]
+        archive = live_archive(
+            state,
+            step.project,
+            step.proxies,
+            step.issuer,
+            gone=step.gone,
+            others=others,
+            certificates=await user_certificates(context.at(step.issuer).engine, named),
+        )
     if archive is not None and len(archive) >= CONFIG_LIMIT:
         text = f"the live state is {size(len(archive))}, over the size limit of a Swarm config"
         hint = "servers that come back answer 503 until the next deploy; use a shorter maintenance page"
@@ -75,6 +91,26 @@ async def publish_live_state(context: DeployContext, step: PublishLiveState) -> 
     await gather(
         _schedule_catch_up(at, step) for at in context.each(step.servers) if at.info.is_manager or secured
     )
+
+
+async def _sites_beside(
+    context: DeployContext, project: str, away: Set[str], state: ProxyState
+) -> dict[str, tuple[Site, ...]]:
+    """Server that is away -> the sites of other projects there, of those that the issuer's proxy has, too."""
+    beside = [site for name, site in state.sites.items() if name != project and site.place is not None]
+    if not away or not beside:
+        return {}
+    nodes = await with_consensus(context.fleet.first.engine.swarm.nodes)
+    return {
+        host: tuple(
+            at_other_server(site, name)
+            for site in beside
+            if (name := node.labels.get(labels.node_host(site.project)))
+            and labels.node_role(site.project, WEB) in node.labels
+        )
+        for node in nodes
+        if (host := node.labels.get(labels.node_host(project), "")) in away
+    }
 
 
 @RUNNERS.runs(ShareCertificates)

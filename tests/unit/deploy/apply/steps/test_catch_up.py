@@ -10,6 +10,7 @@ import subprocess
 import tarfile
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
 from ftl.deploy.apply.clients import RunClients
@@ -19,6 +20,7 @@ from ftl.deploy.plan.steps.catch_up import EndCatchUp, PauseCatchUp, PublishLive
 from ftl.engine import labels
 from ftl.engine.calls.configs import SwarmConfig
 from ftl.engine.calls.services import SwarmService
+from ftl.engine.calls.swarm import SwarmNode
 from ftl.engine.specs import ContainerSpec
 from ftl.engine.tarball import tar_archive
 from ftl.engine.values import Mount
@@ -29,10 +31,9 @@ from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from ftl.proxy.commands import adoption
 from ftl.proxy.configuration.caddy import render
-from ftl.proxy.live_state import at_server, live_archive
+from ftl.proxy.live_state import at_server, published_site
 from ftl.proxy.names import ProxyNames
-from ftl.proxy.site import Maintenance, Site, SiteRoute
-from ftl.proxy.state import ProxyState
+from ftl.proxy.site import Maintenance, Site, SiteRoute, same_anywhere
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_images import INFO
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 
     from ftl.deploy.plan.steps.base import Step
     from ftl.engine.calls.configs import SwarmConfigs
+    from ftl.engine.calls.swarm import Swarm
     from ftl.events import Event
 
 SITE = Site("shop", ("10.0.0.0/24",), routes=(SiteRoute("shop.example.com", "/", False, "web", 8000),))
@@ -99,6 +101,7 @@ class Manager(FakeEngine):
         super().__init__(name="a", images=["caddy:2"])
         self.kept = Configs()
         self.bringing: list[SwarmService] = []
+        self.nodes: list[SwarmNode] = []
 
     async def services(self, *, labels: Mapping[str, str] | None = None) -> list[SwarmService]:
         """Its Swarm's services with these labels."""
@@ -113,6 +116,15 @@ class Manager(FakeEngine):
     def configs(self) -> SwarmConfigs:
         """The configs of its Swarm."""
         return cast("SwarmConfigs", self.kept)
+
+    async def all_nodes(self) -> list[SwarmNode]:
+        """The nodes of its Swarm."""
+        return self.nodes
+
+    @property
+    def swarm(self) -> Swarm:
+        """Swarm mode."""
+        return cast("Swarm", SimpleNamespace(nodes=self.all_nodes))
 
 
 def two_servers(worker: str = "") -> tuple[DeployContext, Manager, list[FakeMachine], list[Event]]:
@@ -182,6 +194,52 @@ def test_what_is_live_is_said_once_where_the_managers_agree_late() -> None:
     assert manager.kept.late == ["create"]
     assert len(manager.kept.kept) == 1
     assert "id-one" not in manager.kept.kept
+
+
+def test_what_is_said_for_a_server_that_is_away_has_what_its_proxy_serves_besides() -> None:
+    """Other projects by what the nodes are for them, and the user's certificates; nothing of it while all are there."""
+    context, manager, _, _ = two_servers()
+    own = at_server(replace(SITE, tls="auto", certificate="mine"), "a", "a")
+    others = [
+        at_server(replace(SITE, project=name, routes=()), f"{name}-a", f"{name}-a")
+        for name in ("blog", "wiki")
+    ]
+    run(put_site(manager, own))
+    stored = {f"ftl/sites/{other.project}.json": other.to_json().encode() for other in others}
+    stored["ftl/sites/alone.json"] = replace(SITE, project="alone", routes=()).to_json().encode()
+    run(manager.put_archive(ProxyNames().container, "/config", tar_archive(stored)))
+    keys = {f"certificates/{name}": name.encode() for name in ("mine.crt", "mine.key", "old.crt", "old.key")}
+    run(manager.put_archive(ProxyNames().container, "/data/ftl", tar_archive(keys)))
+    label_map = {
+        labels.node_host("shop"): "b",
+        labels.node_host("blog"): "blog-b",
+        labels.node_host("wiki"): "wiki-b",
+    }
+    label_map[labels.node_role("blog", "web")] = "true"  # the wiki has no proxy there
+    manager.nodes = [
+        SwarmNode("n", "n", label_map, "manager", "active", "down", "", is_reachable=False, version=1)
+    ]
+
+    def said(*servers: str) -> dict[str, bytes]:
+        perform(context, PublishLiveState("shop", ("a", "b"), "a", servers=servers))
+        (config,) = manager.kept.kept.values()
+        with tarfile.open(fileobj=io.BytesIO(gzip.decompress(config.data))) as tar:
+            return {one.name: tar.extractfile(one).read() for one in tar if one.isfile()}  # type: ignore[union-attr]
+
+    there, away = said("a", "b"), said("a")
+    blog = at_server(replace(SITE, project="blog", routes=()), "blog-b", "blog-a")
+    assert {name: content for name, content in away.items() if name not in there} == {
+        "b/shared.json": render((at_server(own, "b", "a"), blog)),
+        "b/others/blog.json": blog.to_json().encode(),
+        "data/ftl/certificates/mine.crt": b"mine.crt",
+        "data/ftl/certificates/mine.key": b"mine.key",
+    }
+    published = published_site(next(iter(manager.kept.kept.values())).data)
+    assert published is not None
+    assert same_anywhere(published, own)
+    assert [published_site(data) for data in (b"", gzip.compress(b"x"), gzip.compress(tar_archive({})))] == [
+        None
+    ] * 3
 
 
 def test_each_server_looks_for_what_is_live() -> None:
@@ -272,44 +330,3 @@ def test_a_server_that_has_begun_to_catch_up_ends_before_anything_changes(
         fcntl.flock(held, fcntl.LOCK_EX)
         assert subprocess.run(short, check=False).returncode == 1
     assert subprocess.run(short, check=False).returncode == 0
-
-
-def test_the_archive_has_what_each_proxy_needs() -> None:
-    """Live files of this project, a site and a configuration for each server, and the authority's root."""
-    site = replace(SITE, tls="auto", acme_ca="https://ca.example/dir", acme_root="PEM")
-    other = replace(SITE, project="blog", routes=())
-    live = {("shop", "web"): "r2-web", ("blog", "web"): "r9-web"}
-    state = ProxyState("p", True, "i", sites={"shop": site, "blog": other}, live=live)
-    packed = live_archive(state, "shop", ("a", "b"), "a")
-    assert packed is not None
-    with tarfile.open(fileobj=io.BytesIO(gzip.decompress(packed))) as tar:
-        files = {one.name: tar.extractfile(one).read() for one in tar if one.isfile()}  # type: ignore[union-attr]
-    (authority,) = (name for name in files if name.startswith("data/ftl/authorities/"))
-    assert files.pop(authority) == b"PEM"
-    each = {
-        f"{host}/{name}": content
-        for host in "ab"
-        for name, content in (
-            ("site.json", at_server(site, host, "a").to_json().encode()),
-            ("caddy.json", render((at_server(site, host, "a"),))),
-        )
-    }
-    assert files == {
-        **each,
-        "live": b"shop.web=r2-web\n",
-        "issuer": b"a\n",
-        "certificates": b"ca.example-dir/shop.example.com\n",
-    }
-    assert live_archive(state, "gone", ("a",), "a") is None
-
-
-def test_a_service_that_is_about_to_go_is_not_in_the_archive() -> None:
-    """A server that catches up with it would bring its live file back."""
-    live = {("shop", "web"): "r2-web", ("shop", "api"): "r1-api"}
-    state = ProxyState("p", True, "i", sites={"shop": SITE}, live=live)
-    packed = live_archive(state, "shop", ("a",), "a", gone=("api",))
-    assert packed is not None
-    with tarfile.open(fileobj=io.BytesIO(gzip.decompress(packed))) as tar:
-        content = tar.extractfile("live")
-        assert content is not None
-        assert content.read() == b"shop.web=r2-web\n"
