@@ -139,7 +139,12 @@ def observed(
         containers=(*plain, *swarm),
         images=tuple(image for view in views for image in view.images),
         networks=(Network("n", network_of(asked), {labels.PROJECT: "shop"}, (SUBNET,), False, "overlay"),),
-        proxy=merged_proxy("shop", [view.proxy for view in views if view.proxy is not None], swarm),
+        proxy=merged_proxy(
+            "shop",
+            [view.proxy for view in views if view.proxy is not None],
+            swarm,
+            site_of(asked, subnets=(SUBNET,)),
+        ),
         releases=(record(live, web=live),) if live else (),
         views=tuple(views),
         down=down,

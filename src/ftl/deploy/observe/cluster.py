@@ -19,6 +19,7 @@ from ftl.engine.errors import NO_MAJORITY, RECOVER, is_leaderless
 from ftl.errors import EngineError, ServerError
 from ftl.host import crontab
 from ftl.host.crontab import CronLine
+from ftl.proxy.live_state import published_site
 from ftl.releases.audit import broke_off
 
 if TYPE_CHECKING:
@@ -75,7 +76,8 @@ async def observe_fleet(fleet: Fleet, project: str, servers: Sequence[ClusterSer
     _require_same_cluster(fleet, nodes)
     own = [service for service in services if service.labels.get(labels.PROJECT) == project]
     names = {network.id: network.name for view in looks for network in view.networks}
-    found = merged(project, servers, fleet, looks, tuple(replicas(own, tasks, names)), nodes)
+    published = published_site(live[0].data) if len(live) == 1 else None
+    found = merged(project, servers, fleet, looks, tuple(replicas(own, tasks, names)), nodes, published)
     if broke_off(found.audit):  # only managers have the audit
         every = await gather(
             restart_policies(one.engine, seen, every=True) for one, seen in zip(fleet, looks, strict=True)

@@ -9,6 +9,7 @@ from ftl.config.models.server import WEB
 from ftl.deploy.observe.state import Observed, ServerView
 from ftl.deploy.replicas import reached_by
 from ftl.engine import labels
+from ftl.proxy.site import same_anywhere
 from ftl.releases.merge import Copies, lacking, merged_audit, merged_records
 from ftl.releases.record import release_number
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from ftl.engine.calls.swarm import SwarmNode
     from ftl.engine.values import Container
     from ftl.host.fleet import Fleet
+    from ftl.proxy.site import Site
     from ftl.proxy.state import ProxyState
 
 
@@ -29,6 +31,7 @@ def merged(
     looks: Sequence[Observed],
     swarm: tuple[Container, ...],
     nodes: Iterable[SwarmNode],
+    published: Site | None = None,
 ) -> Observed:
     """The servers of a cluster as one project sees them.
 
@@ -39,6 +42,7 @@ def merged(
         looks: Their own state, in the fleet's order.
         swarm: The replicas of the project's Swarm services.
         nodes: The nodes of the Swarm.
+        published: The project's site as the Swarm has it for servers that come back.
     """
     drained = {node.id for node in nodes if node.is_drained(project)}
     lost = {node.id for node in nodes if node.is_lost}
@@ -77,7 +81,10 @@ def merged(
         networks=tuple({one.id: one for seen in (first, *looks) for one in seen.networks}.values()),
         volumes=tuple(volume for view in views for volume in view.volumes),
         proxy=merged_proxy(
-            project, [view.proxy for view in views if view.web and view.proxy is not None], swarm + plain
+            project,
+            [view.proxy for view in views if view.web and view.proxy is not None],
+            swarm + plain,
+            published,
         ),
         releases=releases,
         hold=held.hold,
@@ -103,16 +110,21 @@ def _progress(seen: Observed) -> tuple[int, int, int, float]:
 
 
 def merged_proxy(
-    project: str, proxies: Sequence[ProxyState], containers: Sequence[Container]
+    project: str,
+    proxies: Sequence[ProxyState],
+    containers: Sequence[Container],
+    published: Site | None = None,
 ) -> ProxyState | None:
     """The proxy as a plan sees it: one that is up to date, with the live releases of all.
 
-    One that was away during a deploy names releases whose containers are gone, or older ones than the others.
+    One that was away during a deploy names releases whose containers are gone, or older ones than the others; or it has
+    the routes of before, or no maintenance, for the same releases.
 
     Args:
         project: The project.
         proxies: Those of the servers that answer.
         containers: The project's containers, of all servers.
+        published: The project's site as the Swarm has it; None where a plan is under way, or was cut.
     """
     if not proxies:
         return None
@@ -124,9 +136,11 @@ def merged_proxy(
             ):
                 live[key] = alias
 
-    def agrees(proxy: ProxyState) -> tuple[bool, bool, int]:
+    def agrees(proxy: ProxyState) -> tuple[bool, bool, int, bool]:
         own = sum(proxy.live.get(key) == alias for key, alias in live.items())
-        return (proxy.running, project in proxy.sites, own)
+        site = proxy.site(project)
+        is_published = site is not None and published is not None and same_anywhere(site, published)
+        return (proxy.running, site is not None, own, is_published)
 
     base = max(proxies, key=agrees)
     # What is the same on all of them.

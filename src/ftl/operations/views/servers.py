@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from ftl.dataclass import dataclass
+from ftl.proxy.site import same_anywhere
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,7 +23,8 @@ class ServerStatus:
 
     Attributes:
         state: "down" if it does not answer, or is cut off; "drained" if the Swarm places nothing there.
-        proxy: "behind" if it does not send requests to the live release; empty where it shall have none.
+        proxy: "behind" if it does not send requests to the live release, or has other routes, redirects or maintenance
+            than the others; empty where it shall have none.
         tasks: Number of the project's containers that run there.
         cut_off: Whether the other servers do not reach it, though it answers.
     """
@@ -74,4 +76,8 @@ def _proxy_state(observed: Observed, view: ServerView) -> Literal["", "up", "beh
         return "down"
     live = observed.proxy.live if observed.proxy is not None else {}
     own = {key: alias for key, alias in live.items() if key[0] == observed.project}
-    return "up" if all(view.proxy.live.get(key) == alias for key, alias in own.items()) else "behind"
+    site = observed.proxy.site(observed.project) if observed.proxy is not None else None
+    stored = view.proxy.site(observed.project)
+    same_site = stored is None if site is None else stored is not None and same_anywhere(stored, site)
+    same_live = all(view.proxy.live.get(key) == alias for key, alias in own.items())
+    return "up" if same_site and same_live else "behind"

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from ftl.config.models.project import Route
 from ftl.config.models.proxy import Proxy
 from ftl.deploy.plan.steps.catch_up import ShareCertificates
 from ftl.deploy.plan.steps.images import SendImages
@@ -40,6 +41,15 @@ def test_a_proxy_that_was_away_is_pointed_at_the_live_release(stale: str) -> Non
     found = plan(asked, seen)
     assert kinds(found) == ["RepairSwitch"]
     assert where(found, RepairSwitch) == [("b",)]
+    assert found.release == "r1"
+
+
+def test_a_server_that_comes_back_first_does_not_give_its_routes_to_the_others() -> None:
+    """It has the routes of before for what is live; the Swarm says which are the project's."""
+    before, asked = (cluster(service(replicas=2, routes=(Route(path=path),))) for path in ("/old", "/new"))
+    stale = proxy_of(before, "r1", host="a")
+    found = plan(asked, observed(asked, *tasks_of(asked, "r1"), live="r1", behind={"a": stale}))
+    assert where(found, ApplySite) == [("a",)]
     assert found.release == "r1"
 
 
