@@ -10,11 +10,11 @@ import click
 from ftl.cli.environments import all_previews, find_environment
 from ftl.cli.next_step import server_found
 from ftl.cli.project_file import find_file
-from ftl.config.read.parts import WHOLE, Parts
+from ftl.config.read.parts import ALL_SECRETS, Fetch, secrets_of
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection, Mapping
     from pathlib import Path
 
     from ftl.cli.address import Address
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ftl.config.models.notification import Notification
     from ftl.config.models.project import Project, Registry
     from ftl.config.project_files import ProjectFiles
+    from ftl.config.read.parts import Parts
 
 
 class LoadedProject(NamedTuple):
@@ -38,12 +39,18 @@ class LoadedProject(NamedTuple):
 
 
 def load_project(
-    options: Options, *, changes: bool = False, fetch: Parts | None = WHOLE, show_secrets: bool = False
+    options: Options,
+    *,
+    changes: bool = False,
+    fetch: Fetch | None = ALL_SECRETS,
+    known: Mapping[str, str] | None = None,
+    show_secrets: bool = False,
 ) -> LoadedProject:
     """Read the project's file and environment, with --server in place of its server.
 
-    A command that `changes` the server needs a protected environment by -e. Secrets that are used in no part
-    that it is to `fetch` are placeholders. Only a command that prints secrets does not have them redacted.
+    A command that `changes` the server needs a protected environment by -e. Secrets that it is not to `fetch` are
+    placeholders, and values that are `known` are not fetched again. Only a command that prints secrets does not have
+    them redacted.
 
     Raises:
         UsageError: There is no such file or environment, or --server is not an address.
@@ -59,6 +66,7 @@ def load_project(
         server=given.server if given is not None else None,
         sandbox_servers=given.sandbox_servers if given is not None else (),
         fetch=fetch,
+        known=known,
     )
     if not show_secrets and (project.secret_values or project.notify):
         from ftl.common.redact import redact
@@ -67,6 +75,18 @@ def load_project(
     if changes:
         _require_spelled_out(project, options)
     return LoadedProject(project, files.folder, _address(project, given))
+
+
+def completed_by(
+    options: Options, project: Project, services: Collection[str]
+) -> Callable[[Collection[str]], Project]:
+    """Make the function that fetches the secrets of further dependencies. It blocks."""
+
+    def complete(dependencies: Collection[str]) -> Project:
+        fetch = secrets_of([*services, *dependencies])
+        return load_project(options, fetch=fetch, known=project.secret_values).project
+
+    return complete
 
 
 def load_notifications(options: Options) -> tuple[Notification, ...]:

@@ -16,7 +16,7 @@ from ftl.config.models.proxy import Registries
 from ftl.config.option_locations import server_locations
 from ftl.config.project_files import ProjectFiles, base_name, merged_file, removed_items, without_others
 from ftl.config.read.interpolator import Interpolator
-from ftl.config.read.parts import ADDRESS, WHOLE, Parts
+from ftl.config.read.parts import ADDRESS, ALL_SECRETS, WHOLE, Fetch, Parts
 from ftl.config.read.problems import Problems
 from ftl.config.read.reader import Reader
 from ftl.config.read.short_forms import SHORT_FORMS
@@ -28,7 +28,7 @@ from ftl.config.yaml.locations import Locations
 from ftl.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from ftl.config.models.field_types import Section
     from ftl.config.models.notification import Notification
@@ -45,12 +45,14 @@ def load(
     *,
     server: Server | None = None,
     sandbox_servers: Sequence[ClusterServer] = (),
-    fetch: Parts | None = WHOLE,
+    fetch: Fetch | None = ALL_SECRETS,
+    known: Mapping[str, str] | None = None,
 ) -> Project:
     """Read a project.
 
     The server replaces that of the file; `sandbox_servers`, the servers of a sandbox that has several, take the places
-    of the file's `servers` in turn. A secret that none of the parts in `fetch` uses has a placeholder for its value.
+    of the file's `servers` in turn. A secret that is not in `fetch` has a placeholder for its value; one of which the
+    value is `known` is not fetched again.
 
     Returns:
         The project with defaults added and short forms expanded. Every value in it is valid.
@@ -59,7 +61,7 @@ def load(
         ConfigError: With all problems, in the order of the files.
     """
     root, secrets, problems = _root(files)
-    source = secrets.source(problems, fetch=fetch)
+    source = secrets.source(problems, fetch=fetch, known=known)
     reader = _reader(files, problems, secrets.variables(source))
     reader.secrets = tuple(secrets.declared)
     reader.removed = removed_items(files)
@@ -152,8 +154,8 @@ def _load_only(key: str, section: type[S], files: ProjectFiles) -> S:
     """The section of a file that has nothing but this key."""
     problems = Problems()
     root = merged_file(files, problems, (key, "secrets"))
-    secrets = ProjectSecrets(root, files.folder, files.variables, only=Parts(frozenset({key})))
-    variables = secrets.variables(secrets.source(problems, fetch=WHOLE))
+    secrets = ProjectSecrets(root, files.folder, files.variables, only=Fetch(Parts(frozenset({key}))))
+    variables = secrets.variables(secrets.source(problems, fetch=ALL_SECRETS))
     read = _reader(files, problems, variables).section(section, without_others(root, (key,)), ())
     problems.raise_found()
     return read

@@ -13,11 +13,12 @@ from ftl.common.references import split
 from ftl.config.models.field_types import ListOf, Nested, Section, key
 from ftl.config.models.secret import Secret
 from ftl.config.read.interpolator import Interpolator
-from ftl.config.read.parts import WHOLE, Parts
+from ftl.config.read.parts import ALL_SECRETS, Fetch
 from ftl.config.read.problems import Problems
 from ftl.config.read.reader import Reader
 from ftl.config.read.secret_texts import SecretError
 from ftl.config.read.secret_values import fetch_secrets
+from ftl.config.read.short_dependencies import known_dependency
 from ftl.config.read.short_forms import SHORT_FORMS
 from ftl.config.values.scalars import InvalidValue, local_path
 from ftl.config.variables.env_file import Variable, parse_env_file
@@ -33,8 +34,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from ftl.config.read.parts import Parts
     from ftl.config.variables.sources import Variables
     from ftl.config.yaml.locations import Location
+    from ftl.config.yaml.tree import Node
 
 _EXPRESSION = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)")
 _BUILD_SECRET = re.compile(r'^"?id=.*,"?env=([A-Za-z_][A-Za-z0-9_]*)')
@@ -61,7 +64,7 @@ class ProjectSecrets:
         variables: Variables,
         problems: Problems | None = None,
         *,
-        only: Parts = WHOLE,
+        only: Fetch = ALL_SECRETS,
     ) -> None:
         """Find the secrets, and who uses them.
 
@@ -70,7 +73,7 @@ class ProjectSecrets:
             folder: Start of relative paths.
             variables: Values for `${...}`; the .env files that they are of are read again with the secrets.
             problems: Receives what is wrong with the section.
-            only: Parts of the file whose uses count; the whole: those in .env as well.
+            only: The uses that count.
         """
         self._folder = folder
         reader = Reader(Interpolator(variables, problems or Problems()), folder, SHORT_FORMS)
@@ -86,23 +89,32 @@ class ProjectSecrets:
         asked = _Asked(dict.fromkeys(self.declared, MASK))
         self._variables = variables.with_secrets(asked)
         self.used_by: dict[str, tuple[str, ...]] = {}
+        self._in_env = frozenset(asked.names & self.declared.keys())
         for name, user in self._uses(only):
             self._use(name, user)
-        if not only.keys:
-            for name in sorted(asked.names & self.declared.keys() - self.used_by.keys()):
+        if only.is_whole:
+            for name in sorted(self._in_env - self.used_by.keys()):
                 self._use(name, ENV_FILE)
 
-    def source(self, problems: Problems, *, fetch: Parts | None) -> dict[str, Variable]:
+    def source(
+        self, problems: Problems, *, fetch: Fetch | None, known: Mapping[str, str] | None = None
+    ) -> dict[str, Variable]:
         """The used secrets as variables; those that are fetched and have no value are reported.
 
-        They have a placeholder then, as those have that are used in no part of the file that is to be fetched.
+        They have a placeholder then, as those have that are not to be fetched. Values that are `known` are not
+        fetched again.
         """
         used = [self.declared[name] for name in self.declared if name in self.used_by]
         source = {secret.name: Variable(MASK, unresolved=secret_reference(secret.name)) for secret in used}
         if fetch is None:
             return source
-        names = {name for name, _ in self._uses(fetch)} if fetch.keys else self.used_by.keys()
-        for name, value in self.fetch([secret for secret in used if secret.name in names]).items():
+        known = known or {}
+        names = self.used_by.keys() if fetch.is_whole else {name for name, _ in self._uses(fetch)}
+        if fetch.names and self._has_local_hook(fetch):
+            names = names | self._in_env
+        asked = [secret for secret in used if secret.name in names and secret.name not in known]
+        found = {name: value for name, value in known.items() if name in source}
+        for name, value in (found | self.fetch(asked)).items():
             if isinstance(value, SecretError):
                 problems.add(self._locations[name], f"the secret {name}: {value.message}", value.hint)
             text = MASK if isinstance(value, SecretError) else value
@@ -145,27 +157,63 @@ class ProjectSecrets:
         users = self.used_by.get(name, ())
         self.used_by[name] = users if user in users else (*users, user)
 
-    def _uses(self, parts: Parts) -> Iterator[tuple[str, str]]:
+    def _uses(self, fetch: Fetch) -> Iterator[tuple[str, str]]:
         """Secrets in `${...}`, by their name, by a variable of .env, or by a preset, with who uses them."""
-        for section, entry in self._root.entries.items() if self.declared else ():
-            if section == "secrets" or not parts.have((section,)):
-                continue
+        for section, item in self._items() if self.declared else ():
+            parts = fetch.of(section, self._owner(section, item))
+            if parts is not None and parts.have((section,)):
+                yield from self._uses_in(section, item, parts)
+
+    def _items(self) -> Iterator[tuple[str, Node]]:
+        """Items of the sections that are lists, and the others as a whole."""
+        for section, entry in self._root.entries.items():
             items = entry.value.items if isinstance(entry.value, SequenceNode) else (entry.value,)
-            has_env = parts.have((section, "env"))
-            for item in items:
-                name = item.get("name") if isinstance(item, MappingNode) else None
-                read = parts.of(item, (section,), item.entries) if isinstance(item, MappingNode) else item
-                for node in scalars(read):
-                    user = name.text if isinstance(name, ScalarNode) else section
-                    names = {node.text, node.text.partition("=")[0], *_EXPRESSION.findall(node.text)}
-                    names |= {*_BUILD_SECRET.findall(node.text)}
-                    preset = PRESETS.get(split(node.text)[0].lower()) if section == "dependencies" else None
-                    if preset is not None and has_env:
-                        names |= {*preset.required, *preset.optional}
-                        user = preset.name if node is item else user
-                    yield from ((used, user) for used in self._secrets_in(names))
-                if isinstance(item, MappingNode) and isinstance(name, ScalarNode) and has_env:
-                    yield from ((used, name.text) for used in self._secrets_in(self._in_env_files(item)))
+            yield from ((section, item) for item in items if section != "secrets")
+
+    def _uses_in(self, section: str, item: Node, parts: Parts) -> Iterator[tuple[str, str]]:
+        name = self._text(item.get("name")) if isinstance(item, MappingNode) else ""
+        has_env = parts.have((section, "env"))
+        read = parts.of(item, (section,), item.entries) if isinstance(item, MappingNode) else item
+        for node in scalars(read):
+            user = name or section
+            names = {node.text, node.text.partition("=")[0], *_EXPRESSION.findall(node.text)}
+            names |= {*_BUILD_SECRET.findall(node.text)}
+            preset = PRESETS.get(split(node.text)[0].lower()) if section == "dependencies" else None
+            if preset is not None and has_env:
+                names |= {*preset.required, *preset.optional}
+                user = preset.name if node is item else user
+            yield from ((used, user) for used in self._secrets_in(names))
+        if isinstance(item, MappingNode) and name and has_env:
+            yield from ((used, name) for used in self._secrets_in(self._in_env_files(item)))
+
+    def _owner(self, section: str, item: Node) -> str:
+        """Name of the service or dependency that an item is, or is of; empty where that is not known."""
+        if isinstance(item, MappingNode):
+            return self._text(item.get("service" if section == "jobs" else "name"))
+        short = known_dependency(item, self._variables) if section == "dependencies" else None
+        return short.name if short is not None else ""
+
+    def _text(self, node: Node | None) -> str:
+        """The text of a single value; empty: it is none, or a variable in it is not set."""
+        if not isinstance(node, ScalarNode):
+            return ""
+        try:
+            return interpolate(node.text, self._variables.get).text
+        except InterpolationError:
+            return ""
+
+    def _has_local_hook(self, fetch: Fetch) -> bool:
+        """Whether a service of these has a hook that runs here, with all variables of .env."""
+        for section, item in self._items():
+            if section == "services" and fetch.of(section, self._owner(section, item)) is fetch.parts:
+                hooks = item.get("hooks") if isinstance(item, MappingNode) else None
+                entries = hooks.entries.values() if isinstance(hooks, MappingNode) else ()
+                if any(
+                    isinstance(each.value, MappingNode) and each.value.get("local") is not None
+                    for each in entries
+                ):
+                    return True
+        return False
 
     def _secrets_in(self, names: Iterable[str]) -> Iterator[str]:
         """Secrets that are used where these names are."""

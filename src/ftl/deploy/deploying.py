@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from ftl.deploy.inputs import buildable, built_images, with_built_dependencies
 from ftl.deploy.observe.cluster import platform_of
 from ftl.deploy.opening import Built, open_operation
 from ftl.deploy.plan.checks.ownership import refuse_missing_network
+from ftl.deploy.plan.checks.unfetched import without_secrets
 from ftl.deploy.plan.planner import PlanInputs
 from ftl.deploy.plan.sites import read_files
 from ftl.deploy.plan.steps.containers import RunHook
@@ -24,9 +26,10 @@ from ftl.image.platforms import remember_platform
 from ftl.releases.hold import DAMAGED_HOLD
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
     from contextlib import AsyncExitStack
 
+    from ftl.config.models.project import Project
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.opening import PreparedOperation
     from ftl.deploy.operation import OperationRequest, OperationResult
@@ -40,9 +43,17 @@ if TYPE_CHECKING:
     from ftl.releases.watch import WatchOutcome
     from ftl.ssh.machine import Machine
 
+    Complete = Callable[[Collection[str]], Project]
+    """Reads the project again, with the secrets of these dependencies as well. Blocks; raises an FtlError."""
+
 
 async def deploy(
-    operation: OperationRequest, request: PlanRequest, machines: Sequence[Machine], *, emit: Emit
+    operation: OperationRequest,
+    request: PlanRequest,
+    machines: Sequence[Machine],
+    *,
+    emit: Emit,
+    complete: Complete | None = None,
 ) -> DeployResult:
     """Deploy a project to its servers, without a failed request.
 
@@ -51,6 +62,7 @@ async def deploy(
         request: What is asked for.
         machines: The project's servers, not entered yet.
         emit: Receives progress events.
+        complete: Fetches secrets that a project of some services lacks.
 
     Raises:
         UsageError: A service that the project does not have; no built image and `request.build` is false.
@@ -62,7 +74,7 @@ async def deploy(
     def refuse(observed: Observed) -> None:
         refuse_if_held(request, observed)
 
-    async with _opened(operation, request, machines, emit, refuse) as (prepared, work):
+    async with _opened(operation, request, machines, emit, refuse, complete) as (prepared, work):
         applied = await work()
         return replace(result(applied), watch=await _watch(applied.plan, prepared.session, emit))
 
@@ -77,10 +89,16 @@ async def _watch(plan: Plan, session: Session, emit: Emit) -> WatchOutcome | Non
 
 
 async def plan_only(
-    operation: OperationRequest, request: PlanRequest, machines: Sequence[Machine], *, emit: Emit
+    operation: OperationRequest,
+    request: PlanRequest,
+    machines: Sequence[Machine],
+    *,
+    emit: Emit,
+    complete: Complete | None = None,
 ) -> Plan:
     """Return the plan that `deploy` would apply now; the server is not changed."""
-    async with _opened(replace(operation, dry_run=True), request, machines, emit) as (prepared, work):
+    dry = replace(operation, dry_run=True)
+    async with _opened(dry, request, machines, emit, complete=complete) as (prepared, work):
         plan = (await work()).plan
     hold = prepared.observed.hold
     return plan if hold is None else replace(plan, notes=(f"{_held(hold)}: {END_HOLD}", *plan.notes))
@@ -114,6 +132,7 @@ async def _opened(
     machines: Sequence[Machine],
     emit: Emit,
     refuse: Callable[[Observed], None] = lambda _observed: None,
+    complete: Complete | None = None,
 ) -> AsyncIterator[tuple[PreparedOperation, Callable[[], Awaitable[OperationResult]]]]:
     """Connect; then build and observe the servers at the same time.
 
@@ -123,6 +142,7 @@ async def _opened(
         machines: The project's servers, not entered yet.
         emit: Receives progress events.
         refuse: Raises where the servers must not be changed now: as soon as they are observed, and under the lock.
+        complete: Fetches secrets that a project of some services lacks.
 
     Yields:
         The operation, and its run.
@@ -152,14 +172,17 @@ async def _opened(
         refuse(observed)
 
     async with open_operation(operation, machines, emit, refuse=refuse_early, build=build) as prepared:
-        complete = replace(request, project=with_built_dependencies(project, prepared.built.images))
+        lacking = without_secrets(request, prepared.observed)
+        if lacking and complete is not None:
+            project = await asyncio.to_thread(complete, lacking)
+        asked = replace(request, project=with_built_dependencies(project, prepared.built.images))
         inputs = PlanInputs(prepared.by, prepared.built.images, files)
 
         def plan(observed: Observed) -> Plan:
             refuse(observed)
-            return operation.backend.plan(complete, inputs, observed)
+            return operation.backend.plan(asked, inputs, observed)
 
         def work() -> Awaitable[OperationResult]:
-            return prepared.run(complete.project, plan, emit=emit)
+            return prepared.run(asked.project, plan, emit=emit)
 
         yield prepared, work

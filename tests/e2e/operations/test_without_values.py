@@ -83,8 +83,62 @@ def test_what_runs_is_read_without_the_values_of_its_deploy(
             assert process.wait(20) == 130
     unknown = there.project.run("logs", *where, "cach")
     assert (unknown.exit_code, "did you mean `cache`?" in unknown.stderr) == (2, True)
-    hinted = there.project.run("logs", *where, "--hooks", "-f")
-    assert f"`ftl --server {where[1]} deploy -v`" in hinted.stderr
+    hinted = there.project.run("rollback", *where, "r99")
+    assert f"`ftl --server {where[1]} releases`" in hinted.stderr
+
+
+def test_a_deploy_of_one_service_asks_no_vault_for_the_secrets_of_another(
+    ftl: Callable[..., Project], server: Server
+) -> None:
+    """Nor for those of a dependency that goes on; one that is gone is created with its own. All else stays as it is."""
+    app = lab_project(ftl, server, secrets=["WEB"])
+    app.config["secrets"] = {
+        name: {"command": ["sh", "-c", f"echo asked >> asked.{name}; cat vault.{name}"]}
+        for name in ("WEB", "API", "CACHE")
+    }
+    api = {"name": "api", "build": "app", "port": 8000, "routes": ["/api"], "env": {"KEY": "${API}"}}
+    app.config["services"].append({**api, "stop_timeout": 0})
+    add_echo(app)["env"] = {"KEY": "${CACHE}"}
+    folder = app.project.folder
+    app.project.write({f"vault.{name}": f"{name.lower()}-value" for name in ("WEB", "API", "CACHE")})
+    app.deploy().ok()
+
+    def asked() -> set[str]:
+        """The secrets that were asked for since the last call."""
+        found = {*folder.glob("asked.*")}
+        for path in found:
+            path.unlink()
+        return {path.suffix for path in found}
+
+    assert asked() == {".WEB", ".API", ".CACHE"}
+    for name in ("API", "CACHE"):
+        (folder / f"vault.{name}").unlink()  # that vault is out of reach
+    before = app.containers()
+    app.version("two")
+    planned = app.run("plan", "web", "--json").ok().result["changes"]
+    assert {one["name"]: one["action"] for one in planned} == {"web": "replaced", "cache": "unchanged"}
+    app.deploy("web").ok()
+    assert (app.get(), asked()) == ((200, "two"), {".WEB"})
+    assert {*before} - {*app.containers()} == {f"{app.name}-web-r1"}
+
+    def key(name: str) -> str:
+        return app.run("exec", name, "--", "sh", "-c", "echo $KEY").ok().stdout.strip()
+
+    assert (key("api"), key("cache")) == ("api-value", "cache-value")
+    app.run("build", "web").ok()
+    assert asked() == set()
+
+    # The record of the part has the others' values: a rollback needs none.
+    app.run("rollback").ok()
+    assert (app.get(), asked(), key("api")) == ((200, "one"), set(), "api-value")
+
+    server.docker("rm", "-f", f"{app.name}-cache")
+    failed = app.run("deploy", "web")
+    assert (failed.exit_code, "the secret CACHE" in failed.stderr) == (2, True), failed
+    app.project.write({"vault.CACHE": "another-value"})
+    assert asked() == {".WEB", ".CACHE"}
+    app.deploy("web").ok()
+    assert (asked(), key("cache"), app.get()) == ({".WEB", ".CACHE"}, "another-value", (200, "two"))
 
 
 @pytest.mark.nightly

@@ -13,7 +13,7 @@ from ftl.common.files import MAX_BYTES
 from ftl.config.loading import load
 from ftl.config.models.project import Hook, Server
 from ftl.config.project_files import ProjectFiles
-from ftl.config.read.parts import BUILDS
+from ftl.config.read.parts import BUILDS, Fetch
 from ftl.config.variables.sources import read_variables
 from ftl.errors import ConfigError, Problem
 
@@ -270,7 +270,7 @@ def test_a_build_fetches_no_secret_that_only_a_container_gets(folder: Path) -> N
         f"{HEAD}secrets:\n{secrets}{unreachable}{registry}dependencies: ['postgres:16']\nservices:\n{service}"
     )
     files = ProjectFiles(written(folder, text), read_variables(folder, {"PATH": "/usr/bin:/bin"}))
-    made = load(files, fetch=BUILDS)
+    made = load(files, fetch=Fetch(BUILDS))
     assert dict(made.secret_values) == {name: name.lower() for name in names}
     assert made.secret_users["RUN"] == ("web",)
     with pytest.raises(ConfigError):

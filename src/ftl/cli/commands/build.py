@@ -13,7 +13,7 @@ from ftl.cli.project import load_project
 from ftl.cli.running.run import pass_options, run
 from ftl.common import figures
 from ftl.common.next_step import ftl
-from ftl.config.read.parts import BUILDS
+from ftl.config.read.parts import BUILDS, Fetch
 from ftl.dataclass import dataclass
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def command(
 
     Examples: `ftl build`, `ftl build web worker --explain`.
     """
-    project, root, address = load_project(options, fetch=BUILDS)
+    project, root, address = load_project(options, fetch=Fetch(BUILDS, frozenset(services) or None))
     chosen = _chosen(project, services)
 
     async def work(emit: Emit) -> _Outcome:

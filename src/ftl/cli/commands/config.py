@@ -9,7 +9,7 @@ import click
 from ftl.cli.output import Fields, put
 from ftl.cli.project import find_project_files, load_project
 from ftl.cli.running.run import pass_options, run_sync
-from ftl.config.read.parts import WHOLE
+from ftl.config.read.parts import ALL_SECRETS
 
 if TYPE_CHECKING:
     from ftl.cli.options import Options
@@ -45,7 +45,7 @@ def command(options: Options, show_secrets: bool, origin: bool, schema: bool) ->
         from ftl.config.shadowed import shadow_notes
 
         project = load_project(
-            options, fetch=WHOLE if show_secrets else None, show_secrets=show_secrets
+            options, fetch=ALL_SECRETS if show_secrets else None, show_secrets=show_secrets
         ).project
         config = dump(project, show_secrets=show_secrets)
         notes.extend(shadow_notes(project, find_project_files(options).variables))

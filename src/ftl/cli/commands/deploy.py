@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ftl.cli.options import seconds
-from ftl.cli.project import load_project
+from ftl.cli.project import completed_by, load_project
 from ftl.cli.running.command_line import given_command, wait_lock_option
 from ftl.cli.running.operation import (
     adopt_option,
@@ -19,6 +19,7 @@ from ftl.cli.running.operation import (
 )
 from ftl.cli.running.run import pass_options, run
 from ftl.common.next_step import ftl
+from ftl.config.read.parts import secrets_of
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def command(
     path = Path(summary) if summary is not None else None
     watched = 0.0 if watch is None else seconds("--watch", watch, least=30)
     with summarised_failure(path):
-        loaded = load_project(options, changes=True)
+        loaded = load_project(options, changes=True, fetch=secrets_of(services))
         if name := loaded.project.preview_of and loaded.project.environment:
             raise UsageError(
                 f"`{name}` is a preview, which needs an end time",
@@ -150,7 +151,8 @@ def make_release(
 
             backend = with_backups(backend)
         operation = OperationRequest.of(project, root, backend, given)
-        deploying = deploy(operation, request, machines, emit=emit)
+        complete = completed_by(options, project, services)
+        deploying = deploy(operation, request, machines, emit=emit, complete=complete)
         if not project.notify:
             return await deploying
         return await _notified(project, address, deploying, emit)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ftl.cli.project import load_project
+from ftl.cli.project import completed_by, load_project
 from ftl.cli.running.command_line import given_command
 from ftl.cli.running.operation import (
     adopt_option,
@@ -16,6 +16,7 @@ from ftl.cli.running.operation import (
     upgrade_proxy_option,
 )
 from ftl.cli.running.run import pass_options, run
+from ftl.config.read.parts import secrets_of
 
 if TYPE_CHECKING:
     from ftl.cli.options import Options
@@ -37,7 +38,7 @@ def command(
     Builds the images on this machine (the plan depends on their content), queries the server, and prints the
     action for each service with its reason, and the steps in order.
     """
-    project, root, address = load_project(options)
+    project, root, address = load_project(options, fetch=secrets_of(services))
     given = given_command()
 
     async def work(emit: Emit) -> Plan:
@@ -49,7 +50,8 @@ def command(
         request = PlanRequest(project, services, purpose, build=build)
         machines = address.machines(project=project.name)
         operation = OperationRequest.of(project, root, address.backend, given)
-        return await plan_only(operation, request, machines, emit=emit)
+        complete = completed_by(options, project, services)
+        return await plan_only(operation, request, machines, emit=emit, complete=complete)
 
     plan = run(options, "plan", work, plan_fields)
     if not options.json:

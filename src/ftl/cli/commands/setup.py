@@ -13,6 +13,7 @@ from ftl.cli.project import load_project
 from ftl.cli.running.command_line import given_command
 from ftl.cli.running.run import pass_options, run
 from ftl.common.next_step import ftl
+from ftl.config.read.parts import LOGINS, Fetch
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def command(
     from ftl.server.setup.request import SetupRequest
     from ftl.server.setup.setup import RootAccess, setup
 
-    project, root, address = load_project(options)
+    project, root, address = load_project(options, fetch=Fetch(LOGINS))
     request = SetupRequest(
         firewall=firewall,
         allow=tuple(map(parse_port, allow)),

@@ -194,6 +194,12 @@ class Project(Section):
         return PREVIEW if self.preview_of else self.environment
 
     @property
+    def unfetched(self) -> frozenset[str]:
+        """Services, dependencies and sections that lack a secret, and have a placeholder."""
+        missing = self.secret_users.keys() - self.secret_values.keys()
+        return frozenset(user for name in missing for user in self.secret_users[name])
+
+    @property
     def is_cluster(self) -> bool:
         """Whether it is deployed to `servers`, as one cluster."""
         return bool(self.servers)

@@ -57,12 +57,59 @@ class Parts:
 
 WHOLE = Parts()
 
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """The secrets that a command fetches: those that parts of ftl.yaml use.
+
+    Attributes:
+        names: Services, with their jobs, and dependencies that count; None: all.
+        of_others: The keys of other services and dependencies that count, too.
+    """
+
+    parts: Parts = WHOLE
+    names: frozenset[str] | None = None
+    of_others: frozenset[str] = frozenset()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every use counts, also one that nothing but .env has."""
+        return not self.parts.keys and self.names is None
+
+    def of(self, section: str, name: str) -> Parts | None:
+        """The parts of an item that count; None: no part of it.
+
+        Args:
+            section: The section that lists it.
+            name: Its service or dependency; empty where that is not known: it counts then.
+        """
+        if self.names is None or section not in _NAMED or not name or name in self.names:
+            return self.parts
+        return Parts(self.of_others) if self.of_others else None
+
+
+_NAMED = ("services", "dependencies", "jobs")
+
+ALL_SECRETS = Fetch()
+
+
+def secrets_of(names: Collection[str]) -> Fetch:
+    """The secrets for a deploy of these services and dependencies; without names, of all.
+
+    The other dependencies with a `build` are built, too.
+    """
+    if not names:
+        return ALL_SECRETS
+    return Fetch(names=frozenset(names), of_others=frozenset({"dependencies.build", "dependencies.image"}))
+
+
 ADDRESS = Parts(frozenset({"project.name", "server", "servers", "protected"}))
 """Parts for every command that reads the project from its servers, not from ftl.yaml."""
 
-BUILDS = ADDRESS | {
-    "registries", "services.build", "services.path", "services.image", "dependencies.build", "dependencies.image",
-}  # fmt: skip
+LOGINS = ADDRESS | {"registries", "services.image", "dependencies.image"}
+"""Parts whose secrets `ftl setup` needs, for the registries."""
+
+BUILDS = LOGINS | {"services.build", "services.path", "dependencies.build"}
 """Parts whose secrets a build needs: those of containers may be out of its reach, as in CI."""
 
 NAMES = Parts(

@@ -75,7 +75,9 @@ def compare(
         if not request.purpose.same_release or dependency.name in only
     )
     removed = () if only or request.purpose.same_release else removed_from_file(project, observed)
-    owners: tuple[Owner, ...] = (*services, *dependencies)
+    # A deploy of single services leaves a dependency as it is, and so its backups.
+    changing = tuple(change for change in dependencies if not only or change.action != "unchanged")
+    owners: tuple[Owner, ...] = (*services, *(dependencies if request.purpose.same_release else changing))
     jobs = (
         resumed_jobs(project, observed, owners)
         if request.purpose.same_release

@@ -16,6 +16,7 @@ from ftl.deploy.plan.checks.ownership import (
     refuse_worker,
 )
 from ftl.deploy.plan.checks.previews import refuse_not_preview
+from ftl.deploy.plan.checks.unfetched import refuse_without_secrets
 from ftl.deploy.plan.compare import compare
 from ftl.deploy.plan.exclusive import in_order, refuse_shared_data
 from ftl.deploy.plan.model import Plan, PlannedChange, Stage, Track
@@ -90,6 +91,7 @@ def make_plan(request: PlanRequest, inputs: PlanInputs, observed: Observed) -> P
     refuse_worker(observed)
     refuse_missing_network(observed)
     diff = compare(request, observed, inputs.sources, inputs.files, inputs.author.commit)
+    refuse_without_secrets(diff)
     refuse_not_preview(diff)
     refuse_other_repository(diff, inputs.author.origin)
     refuse_other_environment(diff)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
 from ftl.config.models.backup import ScheduledBackup
 from ftl.config.models.project import Job, Route, Service
+from ftl.deploy.plan.checks.unfetched import without_secrets
 from ftl.deploy.plan.steps.proxy import ApplySite
+from ftl.deploy.request import PlanRequest
 from ftl.errors import UsageError
 from ftl.proxy.project_site import site_of
 from tests.unit.deploy.plan.data import DB, volumes, with_volumes
@@ -22,6 +25,10 @@ from tests.unit.deploy.world import (
     server,
     service,
 )
+
+if TYPE_CHECKING:
+    from ftl.config.models.project import Project
+    from ftl.deploy.observe.state import Observed
 
 
 def test_a_partial_deploy_starts_no_dependency_on_the_data_of_what_it_leaves() -> None:
@@ -131,3 +138,81 @@ def test_a_partial_deploy_keeps_the_recorded_sections_of_what_it_leaves() -> Non
     }
     for key in ("dependencies", "backups", "volumes"):
         assert kept[key] == before.to_dict()[key]
+
+
+UNFETCHED = "********"
+
+
+def secret_world(
+    asked: Project,
+    *,
+    runs: bool = True,
+    recorded: bool = True,
+    state: Literal["running", "exited", "dead"] = "running",
+) -> Observed:
+    """A server with `web`, `api` and the database, deployed with the values of all secrets."""
+    told = replace(record("r1", web="r1", api="r1"), project=asked.to_dict(), secrets=("s3cr3t",))
+    database = replace(dependency(asked, "db"), state=state)
+    return server(
+        asked,
+        *container(asked, "web", "r1"),
+        *container(asked, "api", "r1"),
+        *([database] if runs else []),
+        live={"web": "r1", "api": "r1"},
+        releases=(told,) if recorded else (),
+    )
+
+
+def with_secret(value: str, *, fetched: bool = True) -> Project:
+    """A project of which `api` and the database have a secret."""
+    return replace(
+        project(
+            service("web"),
+            service("api", env={"KEY": value}),
+            dependencies=(replace(DB, env={"PASSWORD": value}),),
+            backups=(ScheduledBackup(dependency="db", schedule="15 3 * * *"),),
+        ),
+        secret_users={"SECRET": ("api", "db")},
+        secret_values={"SECRET": value} if fetched else {},
+    )
+
+
+def test_a_placeholder_is_neither_compared_nor_recorded() -> None:
+    """What a partial deploy leaves alone has the values that it had, and keeps its containers."""
+    there = secret_world(with_secret("s3cr3t"))
+    asked = with_secret(UNFETCHED, fetched=False)
+    assert without_secrets(PlanRequest(asked, ("web",)), there) == ()
+    found = plan(asked, there, "sha256:two", only=("web",))
+    assert actions(found) == {"web": "replaced", "db": "unchanged"}
+    assert found.record is not None
+    assert UNFETCHED not in found.record.to_json().decode()
+    assert found.record.secrets == ("s3cr3t",)
+    sections = {
+        one["name"]: one["env"]
+        for key in ("services", "dependencies")
+        for one in found.record.project[key]  # type: ignore[attr-defined]
+    }
+    assert sections == {"web": {}, "api": {"KEY": "s3cr3t"}, "db": {"PASSWORD": "s3cr3t"}}
+    assert [one["dependency"] for one in found.record.project["backups"]] == ["db"]  # type: ignore[attr-defined]
+    assert UNFETCHED not in repr(found.stages)
+
+
+@pytest.mark.parametrize(
+    "there",
+    [
+        secret_world(with_secret("s3cr3t"), runs=False),
+        secret_world(with_secret("s3cr3t"), state="dead"),
+        secret_world(with_secret("s3cr3t"), state="exited"),
+        secret_world(with_secret("s3cr3t"), recorded=False),
+    ],
+    ids=["missing", "dead", "stopped", "no record"],
+)
+def test_a_dependency_that_is_started_needs_its_secrets(there: Observed) -> None:
+    """It would be created with a placeholder; a deploy that finds out under the lock ends."""
+    asked = with_secret(UNFETCHED, fetched=False)
+    assert without_secrets(PlanRequest(asked, ("web",)), there) == ("db",)
+    with pytest.raises(UsageError, match="db stopped or was removed while this waited"):
+        plan(asked, there, "sha256:two", only=("web",))
+    found = plan(with_secret("s3cr3t"), there, "sha256:two", only=("web",))
+    assert found.record is not None
+    assert UNFETCHED not in found.record.to_json().decode()

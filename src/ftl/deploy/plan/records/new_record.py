@@ -6,10 +6,11 @@ from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from ftl.common.json_fields import as_objects, as_str
 from ftl.common.references import pull_reference
 from ftl.common.secret_texts import SecretTexts
 from ftl.deploy.plan.pins import configured_reference
-from ftl.deploy.plan.reasons import JOBS, SERVICES, recorded_section
+from ftl.deploy.plan.reasons import DEPENDENCIES, JOBS, SERVICES, recorded_section
 from ftl.engine import labels
 from ftl.releases.record import DependencyRecord, ReleaseRecord, ServiceRecord
 
@@ -64,7 +65,7 @@ def release_record(diff: Diff, author: Author, outcome: ReleaseOutcome) -> Relea
         pre_hooks=(),
         secrets=_secrets(diff, project, live),
         secret_texts=_secret_texts(diff, live),
-        backup_folders=tuple(sorted({backup.path for backup in diff.project.backups})),
+        backup_folders=tuple(sorted({as_str(section.get("path")) for section in project["backups"]})),
     )
 
 
@@ -104,7 +105,7 @@ def _texts(value: object) -> Iterator[str]:
 
 
 def _recorded_project(diff: Diff) -> dict[str, Any]:
-    """The resolved ftl.yaml for the record; services that a partial deploy leaves alone keep their recorded values."""
+    """The resolved ftl.yaml for the record; what a partial deploy leaves alone keeps its recorded values."""
     # Nobody's password for a registry is kept on a server; a rollback needs none, and no URL of a notification.
     project = replace(diff.project, registries=(), notify=()).to_dict()
     only = diff.request.services
@@ -119,7 +120,28 @@ def _recorded_project(diff: Diff) -> dict[str, Any]:
             for section in project["jobs"]
         ]
         project["jobs"] = [dict(section) for section in known if section]
+        kept = {change.name for change in diff.dependencies if not change.starts}
+        recorded = {name: recorded_section(diff.observed, DEPENDENCIES, name) for name in kept}
+        project["dependencies"] = [
+            dict(recorded.get(section["name"]) or section) for section in project["dependencies"]
+        ]
+        project["backups"] = _backups(diff, project["backups"])
+        for section in () if diff.project.servers else (*project["services"], *project["dependencies"]):
+            section.pop("on", None)  # as `Project.to_dict` has it
     return project
+
+
+def _backups(diff: Diff, sections: Sequence[Any]) -> list[Any]:
+    """The sections of `backups` after a partial deploy: as recorded, but for dependencies that it changes."""
+    live = diff.observed.live_record
+    if live is None:
+        return [*sections]
+    unchanged = {change.name for change in diff.dependencies if change.action == "unchanged"}
+    before = [dict(section) for section in as_objects(live.project.get("backups"))]
+    return [
+        *(section for section in before if section.get("dependency") in unchanged),
+        *(section for section in sections if section["dependency"] not in unchanged),
+    ]
 
 
 def _dependencies(diff: Diff, before: Mapping[str, DependencyRecord]) -> dict[str, DependencyRecord]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ftl.config.loading import load
 from ftl.config.project_files import ProjectFiles
-from ftl.config.read.parts import WHOLE, Parts
+from ftl.config.read.parts import ALL_SECRETS, Fetch
 from ftl.config.variables.sources import read_variables, variables_of
 from ftl.onboarding.takeover.report import Verdict
 from tests.unit.onboarding.takeover.kamal.test_kamal import HEAD, words
@@ -26,7 +26,7 @@ FILES = {
 }
 
 
-def staging(folder: Path, *, fetch: Parts | None = WHOLE) -> Project:
+def staging(folder: Path, *, fetch: Fetch | None = ALL_SECRETS) -> Project:
     """The project with `-e staging`."""
     variables = variables_of(folder, {}, name="staging", overlay="staging")
     return load(ProjectFiles(folder / "ftl.yaml", variables, "staging"), fetch=fetch)
