@@ -243,3 +243,26 @@ def test_following_requests_shows_each_once_while_the_log_is_rotated(
         assert process.wait(20) == 130
     assert sorted(shown) == list(range(REQUESTS))
     assert len(server.docker("exec", "ftl-proxy", "ls", "/data/ftl/access").split()) == 2
+
+
+def test_the_output_of_hooks_is_followed_while_they_run_across_deploys(
+    ftl: Callable[..., Project], server: Server
+) -> None:
+    """Each line comes as it is printed, and once; those of a local hook, which has no container, after the switch."""
+    app = lab_project(ftl, server)
+    told = "echo begun; until [ -e /www/never ] || [ $((n += 1)) = 5 ]; do sleep 1; done; echo done"
+    app.service()["hooks"] = {"pre": f"n=0; {told}", "post": {"local": "echo here"}}
+    app.deploy().ok()
+    with app.project.start("logs", "--hooks", "-f", "--no-prefix") as process:
+        assert [*lines(process.stdout, 3)] == ["begun", "done", "here"]
+        for version in ("two", "three"):
+            app.version(version)
+            app.save()
+            with app.project.start("deploy") as deploying:
+                assert [*lines(process.stdout, 1)] == ["begun"]
+                assert deploying.poll() is None, "it runs still"
+                assert [*lines(process.stdout, 2)] == ["done", "here"]
+                assert deploying.wait(60) == 0
+        process.send_signal(signal.SIGINT)
+        rest, _ = process.communicate(timeout=20)
+        assert (process.returncode, rest) == (130, "")

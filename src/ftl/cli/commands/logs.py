@@ -13,7 +13,6 @@ from ftl.cli.options import time_option
 from ftl.cli.project import load_target, project_option
 from ftl.cli.running.run import pass_options, run
 from ftl.cli.views.log_printer import log_printer
-from ftl.common.next_step import ftl
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -89,8 +88,8 @@ def command(
     apart. With -f, containers that a deploy starts are added, and the command continues when some exit and when the
     server restarts. A failed release keeps the last lines of its containers: `ftl logs --release r12`. With --proxy,
     one line for each request: client, method, address, status, duration and size. With --hooks, the last lines of the
-    hooks of all releases that are kept. The logs of several servers are merged; the server is named behind the
-    container, and --server chooses one.
+    hooks of all releases that are kept; with -f, then those of hooks that run. The logs of several servers are merged;
+    the server is named behind the container, and --server chooses one.
     """
     from ftl.config.read.parts import NAMES
 
@@ -101,11 +100,10 @@ def command(
         raise UsageError("--until cannot be used with -f, which has no end")
     if jobs and names:
         raise UsageError("--job prints jobs instead of services", hint="leave out one of the two")
-    if hooks and (jobs or proxy or follow):
-        raise UsageError(
-            "--hooks cannot be used with --job, --proxy or -f",
-            hint=f"{ftl('deploy -v')} shows the output of hooks while they run",
-        )
+    if hooks and (jobs or proxy):
+        raise UsageError("--hooks cannot be used with --job or --proxy")
+    if hooks and follow and release is not None:
+        raise UsageError("--hooks -f follows the hooks of all releases", hint="leave out -f, or --release")
     if proxy and (jobs or release is not None):
         raise UsageError("--proxy cannot be used with --job or --release")
     kind: LogKind = "hooks" if hooks else "requests" if proxy else "logs"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -10,7 +10,7 @@ from ftl.dataclass import dataclass
 from ftl.events import Note
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from ftl.config.models.server import ClusterServer
@@ -100,7 +100,7 @@ async def show_logs(kind: LogKind, access: LogAccess, reading: LogReading, *, fo
     """
     if access.narrowed:  # a worker has no records of releases, whose secrets are redacted
         await access.mask()
-    show = _hooks if kind == "hooks" else _KINDS[kind, bool(access.servers), follow]
+    show = _KINDS[kind, bool(access.servers), follow]
     await show(access, reading)
     if follow:  # has ended by itself
         names = ", ".join(reading.query.names)
@@ -113,6 +113,20 @@ async def _hooks(access: LogAccess, reading: LogReading) -> None:
 
     async with open_readable(access.machines(), reading.emit) as fleet:
         await read_hooks(fleet.first.engine, reading.query, reading.show)
+
+
+async def _followed_hooks(access: LogAccess, reading: LogReading) -> None:
+    from ftl.host.fleet import open_readable
+    from ftl.operations.views.logs.following import keep_following
+    from ftl.operations.views.logs.hooks import HookFollower
+
+    @asynccontextmanager
+    async def connect() -> AsyncIterator[Session]:
+        async with open_readable(access.machines(), reading.emit) as fleet:
+            yield fleet.first
+
+    with _noting_silence(reading):
+        await keep_following(connect, HookFollower(reading.query, reading.show, reading.warn), reading.emit)
 
 
 async def _logs(access: LogAccess, reading: LogReading) -> None:
@@ -202,6 +216,10 @@ _KINDS: Mapping[tuple[LogKind, bool, bool], Callable[[LogAccess, LogReading], Aw
     ("logs", True, True): partial(_of_several, follow=True, requests=False),
     ("requests", True, False): partial(_of_several, follow=False, requests=True),
     ("requests", True, True): partial(_of_several, follow=True, requests=True),
+    ("hooks", False, False): _hooks,
+    ("hooks", False, True): _followed_hooks,
+    ("hooks", True, False): _hooks,
+    ("hooks", True, True): _followed_hooks,
 }
 """Kind, whether of several servers, whether followed -> the function that shows it."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 
@@ -91,5 +91,5 @@ def test_who_follows_a_silent_log_is_not_left_without_a_word() -> None:
 
 
 def test_each_kind_is_shown_of_one_server_and_of_several_once_and_followed() -> None:
-    """Hooks alone are read in one way: from the records, which do not grow."""
-    assert set(kinds._KINDS) == set(product(("logs", "requests"), (False, True), (False, True)))
+    """`ftl logs` asks for one of them."""
+    assert set(kinds._KINDS) == set(product(get_args(kinds.LogKind), (False, True), (False, True)))
