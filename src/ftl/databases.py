@@ -62,6 +62,20 @@ class Database:
     database: str = ""
 
     @property
+    def has_several(self) -> bool:
+        """Whether it has several databases, with a dump each."""
+        return self.name in ("postgres", "mariadb", "mysql")
+
+    def named_by(self, env: Mapping[str, str]) -> str:
+        """The database that a container's env names, as for database_tools.sh; empty: none."""
+        match self.name:
+            case "postgres":
+                return env.get("POSTGRES_DB") or env.get("POSTGRES_USER") or "postgres"
+            case "mariadb" | "mysql":
+                return env.get("MARIADB_DATABASE") or env.get("MYSQL_DATABASE") or ""
+        return ""
+
+    @property
     def port(self) -> int:
         """The port that clients use."""
         return self.ports[0]

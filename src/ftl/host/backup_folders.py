@@ -192,13 +192,13 @@ async def remove_backups(engine: Engine, project: str, folder: BackupFolder) -> 
         raise FtlError(message, cause=f"it took longer than {REMOVE_SECONDS:g} s") from None
 
 
-def backup_command(dependency: str, keep: int) -> tuple[str, ...]:
+def backup_command(dependency: str, keep: int, without: Iterable[str] = ()) -> tuple[str, ...]:
     """Arguments of `sh -c` that make a scheduled backup in the container of its job.
 
-    `keep` is the number of backups that stay.
+    `keep` is the number of backups that stay; `without` are databases that are left out.
     """
     dump = program(__package__, "scripts/database_tools.sh", "scripts/dump.sh")
-    return (program(__package__, "scripts/backup.sh"), "ftl-backup", dependency, str(keep), dump)
+    return (program(__package__, "scripts/backup.sh"), "ftl-backup", dependency, str(keep), dump, *without)
 
 
 def is_much_smaller(size: int, earlier: int) -> bool:

@@ -42,6 +42,13 @@ def test_each_database_of_a_postgresql_and_the_roles_that_it_needs(
     stored = app.run("backup", "--list", "--json").ok().result["backups"]
     assert {(one["dependency"], one["database"]) for one in stored} == {("db", None), ("db", "shop_queue")}
 
+    # One that is left out of the schedule: nothing new of it, and what is there stays.
+    app.config["backups"][0]["without"] = ["shop_queue"]
+    app.deploy().ok()
+    app.run("jobs", "run", "backup.db").ok()
+    later = app.run("backup", "--list", "--json").ok().result["backups"]
+    assert sorted(one["database"] or "" for one in later) == ["", "", "shop_queue"]
+
     # Each into its own database, and none into another by mistake.
     (folder / "renamed.dump").write_bytes((folder / other["file"]).read_bytes())
     refused = app.run("restore", "db", "renamed.dump", "--yes")

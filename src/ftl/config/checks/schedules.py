@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.common.suggestions import closest_match
+from ftl.databases import official
 
 if TYPE_CHECKING:
     from ftl.config.checks.context import Checks
@@ -46,3 +47,20 @@ def backups(checks: Checks) -> None:
         elif backup.dependency in taken:
             checks.report(location, f"{backup.dependency} is backed up twice", "keep one of the two")
         taken.add(backup.dependency)
+        _without(checks, index)
+
+
+def _without(checks: Checks, index: int) -> None:
+    """Databases that a backup leaves out: of an image of several, and not the one that its env names."""
+    backup = checks.project.backups[index]
+    dependency = next((one for one in checks.project.dependencies if one.name == backup.dependency), None)
+    database = official(dependency.image) if dependency is not None else None
+    if not backup.without or dependency is None or database is None:
+        return
+    location = checks.location("backups", index, "without")
+    if not database.has_several:
+        message = f"without: a backup of {database.title} is one file, with all that it has"
+        checks.report(location, message, "leave `without` out")
+    elif (named := database.named_by(dependency.env)) in backup.without:
+        message = f"without: {named} is the database that the env of {backup.dependency} names"
+        checks.report(location, message, "it is always backed up: remove the whole backup, or name others")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import field
 
 from ftl.config.models import field_types
-from ftl.config.models.field_types import Scalar, Section, key, key_metadata
+from ftl.config.models.field_types import ListOf, Scalar, Section, key, key_metadata
 from ftl.config.values.scalars import InvalidValue
 from ftl.dataclass import dataclass
 
@@ -51,6 +51,13 @@ class ScheduledBackup(Section):
     )
     path: str = key(
         SERVER_FOLDER, "Folder on the server; a folder in it has the project's name.", DEFAULT_FOLDER
+    )
+
+    without: tuple[str, ...] = key(
+        ListOf(field_types.TEXT),
+        "Databases of PostgreSQL, MariaDB or MySQL that are left out: `[shop_cache]`. Not the one that the container's "
+        "env names.",
+        (),
     )
 
     @property

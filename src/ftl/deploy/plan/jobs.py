@@ -226,7 +226,7 @@ def backup_job(backup: ScheduledBackup) -> Job:
     return Job(
         name=backup.job,
         service=backup.dependency,
-        command=backup_command(backup.dependency, backup.keep),
+        command=backup_command(backup.dependency, backup.keep, backup.without),
         schedule=backup.schedule,
         timeout=BACKUP_SECONDS,
     )

@@ -1,12 +1,14 @@
 # Writes dumps of a dependency's databases to a folder, checks them, and removes old ones. Runs on a schedule in a container
 # of the database's image with its env, beside the one that it speaks to.
 #
-# $1: the dependency, which is its host name too; $2: number of backups of each database that stay; $3: the text of dump.sh.
+# $1: the dependency, which is its host name too; $2: number of backups of each database that stay; $3: the text of dump.sh;
+# $4 and on: databases that are left out.
 # The folder is /backups. A file gets its name when the dump is whole: NAME-TIME for the database that the env names,
 # NAME.DATABASE-TIME for each other that has tables.
 # Status 1: one was not made; the others were. Status 4: that of the env's database was made, and is less than half as large
 # as the last one that was not: that one stays, too. Other databases (a cache, a queue) shrink as they please.
 name=$1 keep=$2 dump=$3
+shift 3
 umask 077
 cd /backups && chmod 700 . || exit
 stamp='[0-9]{8}-[0-9]{6}'
@@ -99,16 +101,32 @@ back_up() { # [DATABASE]
     remove_old
 }
 
+is_one_of() { # VALUE WORD...
+    value=$1
+    shift
+    for word; do [ "$word" != "$value" ] || return 0; done
+    return 1
+}
+
 back_up
 made=$?
 trap - TERM
 databases=$(sh -c "$dump" sh databases "$tool" "$name") || fail "the other databases of $name cannot be listed"
+named=$(printf '%s\n' "$databases" | head -n 1)
+if [ "$#" -gt 0 ] && [ -z "$named" ]; then
+    echo "a backup of $name is one file, with all of its databases: without leaves none of them out" >&2
+    made=1
+elif is_one_of "$named" "$@"; then
+    echo "the database $named is backed up, although without has it: it is the one that the env of $name names" >&2
+    made=1
+fi
 set -f
 IFS='
 '
 for database in $(printf '%s\n' "$databases" | tail -n +2); do
     set +f
     unset IFS
+    ! is_one_of "$database" "$@" || continue
     case $database in
     [!A-Za-z0-9_]* | *[!A-Za-z0-9_.-]*)
         echo "the database $database is not backed up: its name has more than letters, digits, dots, _ and -" >&2

@@ -38,6 +38,23 @@ def test_each_database_with_tables_has_a_backup(server: Server) -> None:
     assert databases == ["postgres", "shop_queue", "shop.cable"]
 
 
+def test_databases_are_left_out(server: Server) -> None:
+    """One that could not be backed up fails no job then, and the files of one that had backups stay."""
+    (server.home / "databases").write_text("shop_queue\nshop_cache\nthe shop\n")
+    (server.backups / "db.shop_cache-20250101-031500.dump").write_text("x")
+    done = server.run(without=("shop_cache", "the shop"))
+    assert (done.returncode, done.stderr) == (0, ""), done
+    assert [name[:-21] for name in server.files] == ["db", "db.shop_cache", "db.shop_queue"]
+    assert "shop_cache" not in (server.home / "log").read_text()
+
+
+def test_the_database_that_the_env_names_is_never_left_out(server: Server) -> None:
+    """The job fails, so that somebody sees that it is."""
+    done = server.run(without=("postgres",))
+    assert (done.returncode, [name[:-21] for name in server.files]) == (1, ["db"])
+    assert "postgres is backed up, although without has it" in done.stderr
+
+
 ONE_FAILS = """#!/bin/sh
 case "$*" in *=shop_queue) echo 'permission denied' >&2; exit 1 ;; esac
 echo PGDMP

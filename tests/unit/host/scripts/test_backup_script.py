@@ -54,16 +54,20 @@ class Server:
         """Add a program."""
         put_programs(self.home / "bin", {name: text})
 
-    def run(self, fault: str = "", dump: str = DUMP_SCRIPT) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, fault: str = "", dump: str = DUMP_SCRIPT, without: tuple[str, ...] = ()
+    ) -> subprocess.CompletedProcess[str]:
         """Make a backup of `db`."""
-        with self.start(fault, dump) as process:
+        with self.start(fault, dump, without) as process:
             stdout, stderr = process.communicate()
         return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
-    def start(self, fault: str = "", dump: str = DUMP_SCRIPT) -> subprocess.Popen[str]:
+    def start(
+        self, fault: str = "", dump: str = DUMP_SCRIPT, without: tuple[str, ...] = ()
+    ) -> subprocess.Popen[str]:
         """Begin one."""
         script = program("ftl.host", "scripts/backup.sh").replace("cd /backups", 'cd "$HOME/backups"')
-        argv = ["sh", "-c", script, "ftl-backup", "db", "2", dump]
+        argv = ["sh", "-c", script, "ftl-backup", "db", "2", dump, *without]
         path = f"{self.home}/bin:{os.environ['PATH']}"
         return subprocess.Popen(
             argv,

@@ -45,6 +45,14 @@ def test_a_backup_is_a_job_in_a_container_of_the_database_s_image() -> None:
     assert "hunter2" not in "".join((*spec.command, *spec.labels.values()))
 
 
+def test_databases_that_are_left_out_are_arguments_of_the_script() -> None:
+    """Without any, the container is the same as ever."""
+    command, usual = (created(**settings).spec.command for settings in ({"without": ("cache", "a b")}, {}))
+    assert command is not None
+    assert usual is not None
+    assert command == (*usual, "cache", "a b")
+
+
 def test_a_backup_enters_the_crontab_and_is_checked_like_a_job() -> None:
     """A server without cron is refused."""
     made = plan(ASKED, server(ASKED, ready=False))
