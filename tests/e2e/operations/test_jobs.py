@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.e2e.support.echo import add_echo
 from tests.e2e.support.project import lab_project
 
 if TYPE_CHECKING:
@@ -223,3 +224,32 @@ def test_a_job_that_was_pruned_is_posted(ftl: Callable[..., Project], server: Se
     assert "its container is gone" in job["problem"]
     app.deploy().ok()
     assert app.run("status", "--json").ok().result["jobs"][0]["problem"] is None
+
+
+def test_a_missing_folder_of_backups_is_not_created_a_second_time(
+    ftl: Callable[..., Project], server: Server
+) -> None:
+    """Its disk is not mounted, and the job's container was pruned: the deploy ends before its hooks."""
+    app = lab_project(ftl, server)
+    add_echo(app)
+    app.config["backups"] = [{"dependency": "cache", "schedule": "0 0 1 1 *", "path": "/srv/disk"}]
+    app.deploy().ok()
+    folder, job = f"/srv/disk/{app.name}", f"{app.name}.job.backup.cache"
+    server.run("rm", "-r", folder)
+    server.docker("rm", job)
+    app.version("two")
+    app.service()["hooks"] = {"pre": "echo migrated"}
+    refused = app.run("deploy")
+    assert (
+        refused.exit_code,
+        f"the folder of the backups of cache, {folder}, is missing" in refused.stderr,
+    ) == (
+        1,
+        True,
+    ), refused
+    assert app.run("logs", "--hooks", "--no-prefix").ok().stdout == ""
+    assert (app.get(), job in app.containers()) == ((200, "one"), False)
+    assert server.run("test", "-e", folder, check=False).returncode == 1
+    server.run("mkdir", "-p", folder)
+    app.deploy().ok()
+    assert (app.get(), job in app.containers()) == ((200, "two"), True)

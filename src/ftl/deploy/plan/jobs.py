@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ftl.common.json_fields import as_objects, as_str
 from ftl.config.models.project import Job
 from ftl.config.values.schedule import Schedule
 from ftl.dataclass import dataclass
@@ -24,7 +25,7 @@ from ftl.engine.values import Mount
 from ftl.host.backup_folders import backup_command
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Sequence, Set
 
     from ftl.config.models.backup import ScheduledBackup
     from ftl.config.models.project import Dependency, Project
@@ -51,6 +52,7 @@ class JobChange:
         owner: The change of its service, or of the dependency that it backs up.
         spec: Settings of its container, without image, release and content.
         current: The container that cron starts, or would start if the service was not stopped; if there is one.
+        had_folder: Whether the live release has the folder of its backups: its container may have been pruned.
     """
 
     job: Job
@@ -59,6 +61,7 @@ class JobChange:
     action: Action
     why: str
     current: Container | None
+    had_folder: bool = False
 
     @property
     def name(self) -> str:
@@ -75,7 +78,7 @@ class JobChange:
         """Whether no deploy has created the folder of its backups yet."""
         folder = self.spec.labels.get(labels.FOLDER)
         before = self.current.labels.get(labels.FOLDER) if self.current is not None else None
-        return folder is not None and folder != before
+        return folder is not None and folder != before and not self.had_folder
 
     @property
     def resumes(self) -> bool:
@@ -145,8 +148,9 @@ def jobs_diff(project: Project, observed: Observed, owners: Sequence[Owner], *, 
     current = {**stopped, **live}
     by_name = {change.name: change for change in owners}
     jobs = (*project.jobs, *map(backup_job, project.backups))
+    folders = _recorded_folders(project, observed)
     changes = tuple(
-        _change(project, job, by_name[job.service], current.get(job.name))
+        _change(project, job, by_name[job.service], current.get(job.name), folders)
         for job in jobs
         if job.service in by_name
     )
@@ -200,7 +204,26 @@ def resumed_jobs(project: Project, observed: Observed, owners: Sequence[Owner]) 
     )
 
 
-def _change(project: Project, job: Job, owner: Owner, current: Container | None) -> JobChange:
+def _recorded_folders(project: Project, observed: Observed) -> frozenset[str]:
+    """The folders that the live release's backups go to, on the server that has the jobs now."""
+    live = observed.live_record
+    if live is None:
+        return frozenset()
+    servers = as_objects(live.project.get("servers"))
+    if (servers[0].get("host") if servers else "") != (project.servers[0].host if project.servers else ""):
+        return frozenset()
+    paths = (as_str(backup.get("path")) for backup in as_objects(live.project.get("backups")))
+    return frozenset(_folder(path, project.name) for path in paths if path)
+
+
+def _folder(path: str, project: str) -> str:
+    """The folder of a project's backups below `backups[].path`."""
+    return f"{path.rstrip('/')}/{project}"
+
+
+def _change(
+    project: Project, job: Job, owner: Owner, current: Container | None, folders: Set[str]
+) -> JobChange:
     spec = job_spec(project, job, owner)
     action: Action = "unchanged"
     why = ""
@@ -214,7 +237,7 @@ def _change(project: Project, job: Job, owner: Owner, current: Container | None)
         action, why = "replaced", NEW_CONFIGURATION
     elif is_stopped_job(current):
         action, why = "restarted", WAS_STOPPED
-    return JobChange(job, owner, spec, action, why, current)
+    return JobChange(job, owner, spec, action, why, current, spec.labels.get(labels.FOLDER) in folders)
 
 
 def _content(owner: Owner) -> str:
@@ -269,7 +292,7 @@ def _backup_container(project: Project, dependency: Dependency) -> ContainerSpec
         labels={},
         env=desired.env,
         entrypoint=("sh", "-c"),
-        mounts=(Mount(f"{folder.rstrip('/')}/{project.name}", "/backups"),),
+        mounts=(Mount(_folder(folder, project.name), "/backups"),),
         settings={"User": "0"},
         files=desired.files,
         needs_paths=True,

@@ -148,6 +148,12 @@ def _stages(diff: Diff, author: Author) -> Iterator[Stage]:
     )
     yield Stage("other proxies", tuple(proxy_tracks(diff, issuer=False)))
     yield Stage("dependencies", (*proxy_tracks(diff, issuer=True), *dependencies))
+    references = {change.name: diff.service_image(change) for change in diff.starting}
+    references |= {
+        change.name: diff.dependency_image(change) for change in diff.dependencies if change.starts
+    }
+    # Only created; and before the hooks: the folder of backups may be missing, as on a disk that is not mounted.
+    yield Stage("jobs", tuple(jobs.create_tracks(diff.jobs, diff.release, references)))
     # Migrations run before anything that needs them starts, as in Heroku's release phase and Kamal's pre-deploy hook.
     yield Stage("hooks", (hook_track(diff, "pre"),))
     yield Stage("joining servers", (joining_track(diff),))
@@ -157,11 +163,6 @@ def _stages(diff: Diff, author: Author) -> Iterator[Stage]:
     for number, level in enumerate(start_levels(diff.services)):
         tracks = tuple(service_track(diff, change) for change in level)
         yield Stage("services", tracks, begins_part=bool(rounds) and not number)
-    references = {change.name: diff.service_image(change) for change in diff.starting}
-    references |= {
-        change.name: diff.dependency_image(change) for change in diff.dependencies if change.starts
-    }
-    yield Stage("jobs", tuple(jobs.create_tracks(diff.jobs, diff.release, references)))
     yield Stage("crontab", ((*_regained_jobs(diff), *jobs.before_switch(diff.jobs)),))
     # Before the switch: a rollback that is killed after it has stopped deploys, which would undo it.
     yield Stage("hold", (_hold(diff, author),))

@@ -80,5 +80,13 @@ def test_a_backup_of_an_unchanged_database_runs_its_image() -> None:
         again = first(plan(ASKED, replace(observed, containers=(*boxes, changed))), CreateJob)
         assert isinstance(again, CreateJob)
         assert again.creates_folder is creates, "one that is missing later is on a disk that is not mounted"
+    told = replace(record("r2", web="r1"), project=ASKED.to_dict())
+    pruned = first(plan(ASKED, replace(observed, containers=boxes, releases=(told,))), CreateJob)
+    assert isinstance(pruned, CreateJob)
+    assert not pruned.creates_folder, "its container was pruned, and its folder is that of the live release"
+    moved = replace(ASKED, backups=(replace(NIGHTLY, path="/mnt"),))
+    fresh = first(plan(moved, replace(observed, containers=boxes, releases=(told,))), CreateJob)
+    assert isinstance(fresh, CreateJob)
+    assert fresh.creates_folder
     removed = plan(without, replace(observed, containers=(*boxes, job)))
     assert [(one.name, one.action) for one in removed.changes][-1] == ("backup.db", "removed")
