@@ -146,12 +146,28 @@ def test_webhooks_that_are_not_in_the_file_any_more_are_taken_from_the_server() 
     assert step.text == "disable the server's notifications"
 
 
-def test_a_rollback_leaves_them_alone() -> None:
-    """No record has a URL, and that is no reason to send nothing."""
-    asked = notifying()
+def rolled_back(asked: Project, before: bytes) -> list[SetNotifications]:
+    """What a rollback to a project tells a server with these lines."""
     request = PlanRequest(asked, purpose=RestoredRelease("r1"))
-    found = make_plan(request, PlanInputs(Author("me@here"), images(asked, "sha256:two")), live(asked, LINES))
-    assert not told(found)
+    inputs = PlanInputs(Author("me@here"), images(asked, "sha256:two"))
+    return told(make_plan(request, inputs, live(asked, before)))
+
+
+def test_a_rollback_leaves_the_webhooks_alone() -> None:
+    """No record has a URL, and that is no reason to send nothing; a server without any gets none."""
+    asked = notifying()
+    (step,) = rolled_back(asked, LINES)
+    assert (step.lines, step.certificates) == (LINES, True)
+    assert rolled_back(asked, b"") == []
+
+
+def test_a_rollback_tells_which_jobs_there_are_by_now() -> None:
+    """Another user's crontab still starts what it has removed, and would say that somebody had pruned it."""
+    job = Job(name="nightly", service="web", command="true", schedule="15 3 * * *")
+    head, url = b"server as ftl.yaml names it\n", b"url job_failure " + HOOK.encode() + b"\n"
+    with_job, without = head + b"job nightly\n" + url, head + url
+    assert [step.lines for step in rolled_back(notifying(), with_job)] == [without]
+    assert [step.lines for step in rolled_back(notifying(jobs=(job,)), without)] == [with_job]
 
 
 def test_no_record_has_a_url() -> None:
