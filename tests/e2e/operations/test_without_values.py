@@ -83,8 +83,8 @@ def test_what_runs_is_read_without_the_values_of_its_deploy(
             assert process.wait(20) == 130
     unknown = there.project.run("logs", *where, "cach")
     assert (unknown.exit_code, "did you mean `cache`?" in unknown.stderr) == (2, True)
-    hinted = there.project.run("rollback", *where, "r99")
-    assert f"`ftl --server {where[1]} releases`" in hinted.stderr
+    hinted = there.project.run("restart", *where[:2], "--project", "nothing")
+    assert f"`ftl --server {where[1]} deploy`" in hinted.stderr
 
 
 def test_a_deploy_of_one_service_asks_no_vault_for_the_secrets_of_another(

@@ -86,6 +86,26 @@ def test_a_hook_that_runs_is_shown_as_it_prints_and_not_again_with_the_record() 
     run(work())
 
 
+def test_lines_of_a_hook_that_runs_still_do_not_come_from_the_record() -> None:
+    """Its log is behind: the record of a release that failed may have more of it already."""
+
+    async def work() -> None:
+        engine = await stored()
+        async with following(engine) as shown:
+            await hook(engine, "web-r2-pre", "r2")
+            log(engine, f"{PROJECT}-web-r2-pre", 1, "a")
+            await asyncio.sleep(3)
+            lines = (kept(1, "a"), kept(2, "b"))
+            await store.write_record(engine, PROJECT, ReleaseRecord("r2", "failed", 1.0, logs=lines))
+            await asyncio.sleep(7)
+            assert shown() == "a"
+            log(engine, f"{PROJECT}-web-r2-pre", 2, "b")
+            await asyncio.sleep(7)
+            assert shown() == "a b"
+
+    run(work())
+
+
 def test_what_has_no_container_comes_with_the_record_and_what_is_added_to_it_later() -> None:
     """A local hook, and a post hook, whose lines come once the release is live; two equal lines are two."""
 
