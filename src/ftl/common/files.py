@@ -1,4 +1,4 @@
-"""Bounded reads of regular files (configuration, certificates, keys), and renames that stay."""
+"""Bounded reads of regular files (configuration, certificates, keys), renames, digests."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 1_000_000
 """Default limit. A larger configuration, env file or certificate is some other file."""
+
+CHANGED_MEANWHILE = 75
+"""Exit status of replace_file.sh where a file is not as it was read (EX_TEMPFAIL)."""
 
 _KINDS = {
     stat.S_IFIFO: "a FIFO",
@@ -82,6 +85,13 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def content_digest(content: bytes | None) -> str:
+    """Digest of a server's file as it was read, for replace_file.sh; None: there was none."""
+    import hashlib
+
+    return hashlib.sha256(content or b"").hexdigest()
 
 
 def _refuse_irregular(path: Path | str, mode: int) -> None:

@@ -215,7 +215,7 @@ async def start(machine: Machine, container: str) -> str:
 
 
 def _command(action: str, *arguments: str) -> list[str]:
-    script = program("ftl.common", "replace_file.sh") + program("ftl.host", "scripts/crontab.sh")
+    script = program("ftl.common", "scripts/replace_file.sh") + program("ftl.host", "scripts/crontab.sh")
     return shell(script, "ftl-crontab", action, *arguments)
 
 

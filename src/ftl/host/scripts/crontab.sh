@@ -56,8 +56,9 @@ if [ "$action" = check ]; then
     exit 0
 fi
 
-# The lines without those of a mark, and then ours.
+# The lines without those of a mark, and then ours. They are read right before: `crontab` has no lock for others.
 replace_lines() { # MARK LINES
+    current
     others=$(printf '%s\n' "$listed" | awk -v mark="$1" 'substr($0, length($0) - length(mark) + 1) != mark')
     printf '%s' "${others:+$others
 }" "${2:+$2
@@ -111,10 +112,7 @@ if [ "$action" = notify ]; then
         write_script certificates.sh "$3"
     fi
     [ ! -e "$HOME/.ftl/job.sh" ] || write_script job.sh "$2" # an earlier FTL's sends nothing
-    if command -v crontab >/dev/null; then
-        current
-        replace_lines "# ftl-certificates $project" "$ours"
-    fi
+    if command -v crontab >/dev/null; then replace_lines "# ftl-certificates $project" "$ours"; fi
     command -v curl >/dev/null || command -v wget >/dev/null || fail 'there is neither curl nor wget'
     [ -n "$3" ] || exit 0
     command -v openssl >/dev/null || fail 'there is no openssl, which reads certificates'

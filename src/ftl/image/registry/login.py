@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ftl.child import complete
+from ftl.common.files import CHANGED_MEANWHILE, content_digest
 from ftl.common.json_fields import as_object, parse_json
 from ftl.common.programs import program, shell
 from ftl.engine.local import local_url
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from ftl.ssh.machine import Machine
 
 LOGIN_SECONDS = 60.0
+_ATTEMPTS = 3
 _TYPED_ORIGIN = "the prompt"
 
 
@@ -71,16 +73,39 @@ async def docker_login(credentials: Credentials, environ: Mapping[str, str]) -> 
 async def store_on_server(machine: Machine, credentials: Sequence[Credentials]) -> None:
     """Store credentials in the Docker config file of the user on a server (mode 0600, merged).
 
-    They are for images that the server pulls without FTL; no deploy needs them.
+    They are for images that the server pulls without FTL; no deploy needs them. Where the file changes between the
+    look and the write, as by a `docker login` there, it is read and merged again.
 
     Raises:
-        FtlError: The file cannot be read or written, or leaves credentials to a helper.
+        FtlError: The file cannot be read or written, changes all the time, or leaves credentials to a helper.
         ServerError: The server cannot be reached.
     """
     message = f"the credentials could not be stored on {machine.name}"
-    read = (await machine.run(["sh", "-c", READ_CONFIG])).require(message)
+    script = program("ftl.common", "scripts/replace_file.sh")
+    script += program("ftl.image.registry", "write_config.sh")
+    for _ in range(_ATTEMPTS):
+        read = (await machine.run(["sh", "-c", READ_CONFIG])).require(message)
+        content = _merged(read.stdout, credentials, message)
+        argv = shell(script, "ftl-login", str(len(content)), content_digest(read.stdout))
+        written = await machine.run(argv, stdin=content)
+        if written.exit_code != CHANGED_MEANWHILE:
+            written.require(message)
+            return
+    raise FtlError(
+        message,
+        cause="~/.docker/config.json was changed there by somebody else each time that it was read",
+        hint="run it again once nobody else logs in there",
+    )
+
+
+def _merged(read: bytes, credentials: Sequence[Credentials], message: str) -> bytes:
+    """The content of a config file on a server with these credentials.
+
+    Raises:
+        FtlError: It is not JSON, or leaves credentials to a helper.
+    """
     try:
-        config = as_object(parse_json(read.stdout or b"{}"))
+        config = as_object(parse_json(read or b"{}"))
     except ValueError as error:
         cause = "~/.docker/config.json on the server is not JSON"
         raise FtlError(message, cause=cause, hint="repair or remove it") from error
@@ -90,10 +115,7 @@ async def store_on_server(machine: Machine, credentials: Sequence[Credentials]) 
             raise FtlError(
                 message, cause=cause, hint=f"log in on the server: `docker login {credential.registry}`"
             )
-    content = json.dumps(with_credentials(config, credentials), indent=2).encode()
-    script = program("ftl.common", "replace_file.sh") + program("ftl.image.registry", "write_config.sh")
-    written = await machine.run(shell(script, "ftl-login", str(len(content))), stdin=content)
-    written.require(message)
+    return json.dumps(with_credentials(config, credentials), indent=2).encode()
 
 
 def _login_request(engine_name: str, credentials: Credentials) -> RegistryRequest:

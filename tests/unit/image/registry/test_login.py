@@ -15,7 +15,10 @@ from ftl.image.registry.login import store_on_server
 from ftl.ssh.local import Local
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+    from ftl.child import Completed
 
 ME = Credentials("registry.example.com", "me", "secret", "a test")
 
@@ -27,12 +30,32 @@ def config_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / ".docker" / "config.json"
 
 
-def store() -> None:
+class Shared(Local):
+    """A server on which somebody else writes the file each time after it was read, so many times."""
+
+    def __init__(self, file: Path, times: int) -> None:
+        super().__init__()
+        self._file = file
+        self._times = times
+
+    async def run(
+        self, argv: Sequence[str], *, stdin: bytes | None = None, timeout: float = 60.0
+    ) -> Completed:
+        """Run a command, and what somebody else does after it."""
+        done = await super().run(argv, stdin=stdin, timeout=timeout)
+        if stdin is None and self._times:
+            self._times -= 1
+            self._file.parent.mkdir(exist_ok=True)
+            self._file.write_text(json.dumps({"auths": {"theirs.example.com": {"auth": f"{self._times}"}}}))
+        return done
+
+
+def store(machine: Local | None = None) -> None:
     """Store one login."""
 
     async def work() -> None:
-        async with Local() as machine:
-            await store_on_server(machine, [ME])
+        async with machine or Local() as server:
+            await store_on_server(server, [ME])
 
     asyncio.run(work())
 
@@ -85,3 +108,13 @@ def test_a_config_file_that_cannot_be_merged_is_left_unchanged(
         store()
     assert cause in (caught.value.cause or "")
     assert config_file.read_text() == content
+
+
+def test_a_login_that_somebody_else_stores_meanwhile_is_kept(config_file: Path) -> None:
+    """The file is read and merged again; one that changes each time is an error."""
+    store(Shared(config_file, times=2))
+    assert set(json.loads(config_file.read_text())["auths"]) == {"theirs.example.com", ME.registry}
+    with pytest.raises(FtlError, match="could not be stored") as caught:
+        store(Shared(config_file, times=99))
+    assert "changed there by somebody else" in (caught.value.cause or "")
+    assert set(json.loads(config_file.read_text())["auths"]) == {"theirs.example.com"}

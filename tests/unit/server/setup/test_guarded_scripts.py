@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ftl.common.files import content_digest
 from ftl.common.programs import program
 from ftl.server.setup import scripts
 
@@ -53,7 +54,7 @@ class Server:
     def run(self, script: str, *arguments: str) -> int:
         """Call functions of the root shell; its exit status."""
         self.state.mkdir(exist_ok=True)
-        texts = [program("ftl.common", "replace_file.sh"), _put()]
+        texts = [program("ftl.common", "scripts/replace_file.sh"), _put()]
         texts += [files(scripts).joinpath(name).read_text() for name in PARTS]
         text = f"root={self.root} state={self.state}\n" + "\n".join(texts) + STUBS + script
         return subprocess.run(("sh", "-c", text, "sh", *arguments), check=False).returncode
@@ -132,12 +133,13 @@ def test_swap_that_cannot_be_made_leaves_nothing(fault: str, server: Server) -> 
 # --- the firewall
 
 
-def apply(server: Server, name: str, then: str = "") -> int:
-    """Apply a firewall of this name, and let the confirmation come or not."""
+def apply(server: Server, name: str, then: str = "", *, seen: bytes | None = None) -> int:
+    """Apply a firewall of this name, and let the confirmation come or not; `seen`: the file as it was read."""
     script = encoded(FIREWALL.format(name=name, root=server.root))
-    return server.run(
-        f'do_apply_firewall "$@" && {then or ":"}', "45", encoded(f"conf {name}"), script, encoded("unit")
-    )
+    if seen is None:
+        seen = server.kept().get("etc/firewall.conf", "").encode()
+    files = (encoded(f"conf {name}"), script, encoded("unit"))
+    return server.run(f'do_apply_firewall "$@" && {then or ":"}', "45", *files, content_digest(seen))
 
 
 def firewall(server: Server, name: str) -> dict[str, str]:
@@ -182,6 +184,23 @@ def test_rules_that_cannot_be_stored_are_reverted(server: Server) -> None:
     assert apply(server, "two", "replace_file() { return 1; }; do_keep") == 1
     assert server.calls()[-1] == "sbin/ftl-firewall apply  one"
     assert firewall(server, "one").items() <= server.kept().items()
+
+
+def test_ports_that_somebody_has_added_meanwhile_are_kept(server: Server) -> None:
+    """Nothing is put in force where the file is not as it was read; nor kept, where it changed after that."""
+    assert apply(server, "one", "do_keep") == 0
+    server.calls()
+    conf = server.root / "etc/firewall.conf"
+    conf.write_text("conf theirs")
+    before = server.kept()
+    assert apply(server, "two", seen=b"conf one") == 1
+    assert (server.calls(), server.kept()) == ([], before)
+
+    change = f"echo 'conf of a moment later' > {conf}"
+    assert apply(server, "two", f"{change} && do_keep") == 1
+    assert conf.read_text() == "conf of a moment later\n"
+    assert server.calls()[-1] == "sbin/ftl-firewall apply  two"
+    assert not (server.state / "firewall.pending").exists()
 
 
 # --- sshd

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ftl.common.files import content_digest
 from ftl.dataclass import dataclass
 from ftl.server.setup.plan.steps import SetupStep, words
 from ftl.server.setup.ports import SWARM, ServerPort, format_ports
@@ -63,6 +64,7 @@ class ApplyFirewall(SetupStep):
 
     Attributes:
         conf: Content of /etc/ftl/firewall.conf.
+        seen: That file as it was read: one that has changed since is not replaced.
         script: Content of /usr/local/sbin/ftl-firewall.
         unit: Content of its systemd unit.
         ports: The ports that stay open.
@@ -73,6 +75,7 @@ class ApplyFirewall(SetupStep):
     kind = "apply_firewall"
     guarded = True
     conf: bytes
+    seen: bytes | None
     script: bytes
     unit: bytes
     ports: tuple[ServerPort, ...]
@@ -89,7 +92,8 @@ class ApplyFirewall(SetupStep):
 
     @property
     def arguments(self) -> tuple[str, ...]:
-        return (str(GUARD_SECONDS), *(words(each)[0] for each in (self.conf, self.script, self.unit)))
+        files = (words(each)[0] for each in (self.conf, self.script, self.unit))
+        return (str(GUARD_SECONDS), *files, content_digest(self.seen))
 
 
 @dataclass(frozen=True, slots=True)

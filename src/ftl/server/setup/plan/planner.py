@@ -17,7 +17,7 @@ from ftl.server.setup.ports import SWARM, WEB
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from ftl.server.setup.observe.state import ObservedServer, RunningEngine
+    from ftl.server.setup.observe.state import ObservedServer
     from ftl.server.setup.ports import ServerPort
     from ftl.server.setup.request import SetupRequest
 
@@ -100,12 +100,11 @@ def _engine(request: SetupRequest, observed: ObservedServer, server: str) -> Ite
         if content is not None:
             topics = daemon.changed_topics(observed.daemon_json, content)
             if request.cluster and observed.engine is not None and observed.engine.live_restore:
-                yield s.DisableLiveRestore(content)
+                yield s.DisableLiveRestore(content, observed.daemon_json)
             else:
-                yield _daemon_settings(content, topics, observed.engine)
+                yield _daemon_settings(content, topics, observed)
         elif observed.daemon_json and _lacks_live_restore(request, observed):
-            live = (daemon.LIVE_RESTORE,)
-            yield _daemon_settings(observed.daemon_json, live, observed.engine)
+            yield _daemon_settings(observed.daemon_json, (daemon.LIVE_RESTORE,), observed)
     if observed.dockerd is None:
         installed_before = (_CA_CERTIFICATES,) if _lacks_ca_certificates(request, observed) else ()
         missing = _missing(request, observed)
@@ -149,14 +148,16 @@ def _lacks_live_restore(request: SetupRequest, observed: ObservedServer) -> bool
 
 
 def _daemon_settings(
-    content: bytes, topics: tuple[str, ...], engine: RunningEngine | None
+    content: bytes, topics: tuple[str, ...], observed: ObservedServer
 ) -> s.WriteDaemonSettings:
     """Restart a running engine only if no container stops with it; else it reads the settings at its next start."""
+    engine, seen = observed.engine, observed.daemon_json
     if engine is None:
-        return s.WriteDaemonSettings(content, topics, restart=False)
+        return s.WriteDaemonSettings(content, seen, topics, restart=False)
     enables_live_restore = not engine.live_restore and daemon.has_live_restore(content)
     return s.WriteDaemonSettings(
         content,
+        seen,
         topics,
         restart=enables_live_restore or engine.live_restore or not engine.containers,
         live=enables_live_restore,
@@ -211,7 +212,7 @@ def _start_engine(request: SetupRequest, observed: ObservedServer, server: str) 
         content = _merged(request, observed, server)
         if content is not None:
             topics = daemon.changed_topics(observed.daemon_json, content)
-            yield s.WriteDaemonSettings(content, topics, restart=True, live=True)
+            yield s.WriteDaemonSettings(content, observed.daemon_json, topics, restart=True, live=True)
 
 
 def _start_cron(_request: SetupRequest, observed: ObservedServer, _server: str) -> Iterator[s.SetupStep]:
@@ -260,7 +261,7 @@ def _firewall(request: SetupRequest, observed: ObservedServer, server: str) -> I
     if not (is_current and starts_at_boot and installed.in_force):
         stay_open = (*firewall.left_alone(conf), *firewall.allowed(conf))
         yield guarded.ApplyFirewall(
-            conf, script, unit, stay_open, own_input=rules is None, peers=request.peers
+            conf, installed.conf, script, unit, stay_open, own_input=rules is None, peers=request.peers
         )
 
 

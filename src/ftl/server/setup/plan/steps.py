@@ -7,6 +7,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, ClassVar
 
 from ftl.common.figures import binary
+from ftl.common.files import content_digest
 from ftl.dataclass import dataclass
 from ftl.execution.step import BaseStep
 
@@ -167,6 +168,7 @@ class WriteDaemonSettings(SetupStep):
     """Write the engine's daemon.json; restart a running engine if that stops no container.
 
     Attributes:
+        seen: The file as it was read: one that has changed since is not written.
         topics: The settings that change, in words.
         live: Whether it enables live-restore: then the running engine reloads that before it restarts.
         later: Whether a running engine is not restarted, because its containers would stop with it.
@@ -176,6 +178,7 @@ class WriteDaemonSettings(SetupStep):
     kind = "write_daemon_settings"
     seconds = 120.0
     content: bytes
+    seen: bytes | None
     topics: tuple[str, ...]
     restart: bool
     live: bool = False
@@ -192,7 +195,8 @@ class WriteDaemonSettings(SetupStep):
 
     @property
     def arguments(self) -> tuple[str, ...]:
-        return (*words(self.content), *("yes" if flag else "no" for flag in (self.restart, self.live)))
+        flags = ("yes" if flag else "no" for flag in (self.restart, self.live))
+        return (*words(self.content), *flags, content_digest(self.seen))
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +204,9 @@ class DisableLiveRestore(SetupStep):
     """Write the engine's daemon.json without live-restore, and let the running engine read it.
 
     That is one of the settings that an engine reloads: its containers run on.
+
+    Attributes:
+        seen: The file as it was read: one that has changed since is not written.
     """
 
     kind = "disable_live_restore"
@@ -207,6 +214,11 @@ class DisableLiveRestore(SetupStep):
         "disable Docker's live-restore, which a cluster does not support, keeping its containers running"
     )
     content: bytes
+    seen: bytes | None
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        return (*words(self.content), content_digest(self.seen))
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ def observe() -> str:
 
 def root_shell() -> str:
     """Runs the steps that it reads from stdin."""
-    return program("ftl.common", "replace_file.sh") + program(__name__, *_ROOT_SHELL)
+    return program("ftl.common", "scripts/replace_file.sh") + program(__name__, *_ROOT_SHELL)
 
 
 def firewall() -> bytes:

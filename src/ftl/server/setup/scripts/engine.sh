@@ -26,16 +26,22 @@ restart_engine() {
     fi
 }
 
-# BASE64 RESTART LIVE: write daemon.json; "yes" restarts the engine for it. An engine that does not start with it gets
-# the old file back.
-do_write_daemon_settings() {
+# BASE64 SEEN: write daemon.json, unless it is not as it was read any more, and keep what it had.
+write_daemon_file() {
     rm -f "$state/daemon.json"
     mode=644
     if [ -f $daemon_file ]; then
         cp -p $daemon_file "$state/daemon.json" || return
         mode=$(stat -L -c %a $daemon_file) # it may hold the passwords of proxies
     fi
-    put $daemon_file "$mode" "$1" || return
+    put $daemon_file "$mode" "$1" "$2" || return
+    daemon_written=$(content_digest $daemon_file)
+}
+
+# BASE64 RESTART LIVE SEEN: write daemon.json; "yes" restarts the engine for it. An engine that does not start with it
+# gets the old file back.
+do_write_daemon_settings() {
+    write_daemon_file "$1" "$4" || return
     if [ "$2" != yes ]; then return; fi
     # live-restore is one of the settings that an engine reloads while it runs; with it, a restart stops no container.
     # An engine that rejects it would not start with this file either, so it is not stopped.
@@ -51,14 +57,9 @@ do_write_daemon_settings() {
     return 1
 }
 
-# BASE64: write a daemon.json without live-restore, which the engine reloads.
+# BASE64 SEEN: write a daemon.json without live-restore, which the engine reloads.
 do_disable_live_restore() {
-    mode=644
-    if [ -f $daemon_file ]; then
-        cp -p $daemon_file "$state/daemon.json" || return
-        mode=$(stat -L -c %a $daemon_file)
-    fi
-    put $daemon_file "$mode" "$1" || return
+    write_daemon_file "$1" "$2" || return
     if reload_live_restore false; then return; fi
     engine_log
     restore_daemon_file
@@ -78,10 +79,11 @@ engine_log() {
     if has_systemd; then journalctl --no-pager -q -o cat -u docker -n 15; else tail -n 15 /var/log/docker.log; fi
 }
 
+# What somebody else has written since stays.
 restore_daemon_file() {
     if [ -f "$state/daemon.json" ]; then
-        put $daemon_file "$mode" "$(base64 < "$state/daemon.json")"
-    else
+        put $daemon_file "$mode" "$(base64 < "$state/daemon.json")" "$daemon_written"
+    elif [ "$(content_digest $daemon_file)" = "$daemon_written" ]; then
         rm -f $daemon_file
     fi
 }

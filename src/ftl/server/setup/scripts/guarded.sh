@@ -37,7 +37,13 @@ do_keep() {
 # What is in force after a reboot changes only when the change is kept: until then it is here, where a reboot removes it.
 waiting=$state/firewall firewall_conf=/etc/ftl/firewall.conf firewall_script=/usr/local/sbin/ftl-firewall
 
-do_apply_firewall() { # SECONDS CONF SCRIPT UNIT
+# SECONDS CONF SCRIPT UNIT SEEN: the file of the ports is not replaced if it is not as it was read any more.
+do_apply_firewall() {
+    firewall_seen=$5
+    if [ "$(content_digest $firewall_conf)" != "$firewall_seen" ]; then
+        echo "$firewall_conf was changed meanwhile by somebody else, and was left alone"
+        return 1
+    fi
     put "$waiting/conf" 644 "$2" && put "$waiting/script" 755 "$3" && put "$waiting/unit" 644 "$4" || return
     guard firewall "$1"
     if apply_waiting apply; then return; fi
@@ -61,7 +67,8 @@ revert_firewall() {
 
 keep_firewall() {
     mkdir -p "${firewall_conf%/*}"
-    if ! { replace_file $firewall_script 755 < "$waiting/script" && replace_file $firewall_conf 644 < "$waiting/conf"; }; then
+    if ! { replace_file $firewall_script 755 < "$waiting/script" &&
+        replace_file $firewall_conf 644 '' "$firewall_seen" < "$waiting/conf"; }; then
         revert_firewall
         return 1
     fi

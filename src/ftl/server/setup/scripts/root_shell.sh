@@ -41,10 +41,10 @@ has_systemd() {
     [ -d /run/systemd/system ]
 }
 
-# PATH MODE BASE64: replace a file; see replace_file.sh.
+# PATH MODE BASE64 [SEEN]: replace a file; see replace_file.sh.
 put() {
-    mkdir -p "$(dirname "$1")" &&
-        (umask 077 && printf '%s' "$3" | base64 -d > "$state/content") && replace_file "$1" "$2" < "$state/content"
+    mkdir -p "$(dirname "$1")" && (umask 077 && printf '%s' "$3" | base64 -d > "$state/content") &&
+        replace_file "$1" "$2" '' "${4-}" < "$state/content"
     put_status=$?
     rm -f "$state/content"
     return $put_status

@@ -25,9 +25,10 @@ do_add_swap() { # BYTES
 }
 
 write_fstab() { # [LINE]: the line of the swap file, or none
+    fstab_seen=$(content_digest $fstab)
     if [ -e $fstab ]; then awk -v file=$swap_file '$1 != file' $fstab; fi > "$state/fstab" || return
     if [ -n "${1-}" ]; then echo "$1" >> "$state/fstab"; fi
-    replace_file $fstab 644 < "$state/fstab"
+    replace_file $fstab 644 '' "$fstab_seen" < "$state/fstab"
 }
 
 # It gets its name when it is whole; what a setup that was cut has left of it goes.

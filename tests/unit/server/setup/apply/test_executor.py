@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 DEPLOYER = Target("shop", user="deploy")
 INSTALL = steps.InstallPackages(("zstd",))
-FIREWALL = guarded.ApplyFirewall(b"conf", b"script", b"unit", ((80, "tcp"),), own_input=True)
+FIREWALL = guarded.ApplyFirewall(b"conf", None, b"script", b"unit", ((80, "tcp"),), own_input=True)
 HARDEN = guarded.HardenSsh(b"settings")
 REFUSED = LoginRefused("shop does not let deploy in")
 BLOCKED = ServerError("shop does not answer on port 22")
