@@ -144,7 +144,10 @@ async def write_catch_up(machine: Machine, project: str, script: str, places: Se
 
 def await_catch_up(project: str) -> list[str]:
     """Command that waits until a catch-up has ended, and prints the entries of the crontab."""
-    return shell(program("ftl.host", "scripts/await_catch_up.sh"), "ftl-await", project)
+    script = program("ftl.common", "scripts/own_processes.sh") + program(
+        "ftl.host", "scripts/await_catch_up.sh"
+    )
+    return shell(script, "ftl-await", project)
 
 
 def catch_up_state(machine: Machine, project: str, script: str, places: Sequence[str]) -> str:
@@ -215,7 +218,8 @@ async def start(machine: Machine, container: str) -> str:
 
 
 def _command(action: str, *arguments: str) -> list[str]:
-    script = program("ftl.common", "scripts/replace_file.sh") + program("ftl.host", "scripts/crontab.sh")
+    common = program("ftl.common", "scripts/replace_file.sh", "scripts/own_processes.sh")
+    script = common + program("ftl.host", "scripts/crontab.sh")
     return shell(script, "ftl-crontab", action, *arguments)
 
 

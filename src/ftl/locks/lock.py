@@ -252,7 +252,8 @@ class ProxyLock(ServerLock):
 
 @cache
 def _script() -> str:
-    return program(__package__, "lock_file.sh", "lock.sh")
+    own = program("ftl.common", "scripts/own_processes.sh")
+    return own + program(__package__, "lock_file.sh", "lock.sh")
 
 
 async def _heartbeat(title: str, machine: Machine, process: Process) -> None:

@@ -1,4 +1,4 @@
-# The deploy lock of a project on this server, or the lock of its proxy; see docs/decisions/0019 and 0040. Follows lock_file.sh.
+# The deploy lock of a project on this server, or the lock of its proxy; see docs/decisions/0019 and 0040. Follows own_processes.sh and lock_file.sh.
 #
 # $1: "take" or "look"; $2: the engine's socket; $3: seconds without a heartbeat after which the lock is released.
 # stdin: key, project (empty: FTL 0.1.0 does not know this lock) and holder, a line each; after "take" a line "beat" again and again, until the end of input.
@@ -54,6 +54,8 @@ runs_old() {
     for cmdline in $(grep -lsxz ftl-lock /proc/[0-9]*/cmdline); do
         grep -sxzqF -- "$project" "$cmdline" || continue
         grep -sxzq 30 "$cmdline" || continue
+        process=${cmdline#/proc/}
+        is_own_process "${process%/cmdline}" || continue # inside of a container anybody may have such words
         # shellcheck disable=SC2046
         engine_user $(stat -c '%u %U' "${cmdline%/*}" 2>/dev/null) && return 0
     done

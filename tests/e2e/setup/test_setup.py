@@ -213,6 +213,12 @@ def test_a_running_engine_keeps_its_containers(
     before = own.docker(*process)
     app = lab_project(ftl, own)
 
+    # A cron inside of a container is not the server's.
+    own.run("pkill", "-x", "cron", check=False)
+    periodic = "echo cron > /proc/self/comm; while :; do sleep 1; done"
+    own.docker("run", "--detach", "ftl-lab-busybox:latest", "sh", "-c", periodic)
+    wait_until(lambda: own.run("pgrep", "-x", "cron", check=False).returncode == 0)
+
     own.write("/etc/docker/daemon.json", '{"no-such-setting": true}')
     refused = app.run("setup", "--json")
     assert refused.exit_code == 1
@@ -221,7 +227,8 @@ def test_a_running_engine_keeps_its_containers(
 
     own.run("rm", "/etc/docker/daemon.json")
     done = app.run("setup", "--json").ok().result
-    assert "write_daemon_settings" in [change["step"] for change in done["changes"]]
+    assert {"write_daemon_settings", "start_cron"} <= {change["step"] for change in done["changes"]}
+    assert len(own.run("pgrep", "-x", "cron").stdout.split()) == 2
     assert any(
         "containers publish ports on 8099 (tcp), which will be closed" in note for note in done["notes"]
     )

@@ -1,4 +1,4 @@
-# The deploy user's crontab, of which a project has the lines that end with its mark. Follows replace_file.sh. Runs on the server.
+# The deploy user's crontab, of which a project has the lines that end with its mark. Follows replace_file.sh and own_processes.sh. Runs on the server.
 #
 # $1: "check", "compare" or "write" (jobs), "expire" (a preview) or "follow" (a cluster); $2: the project.
 # "check": $3 and so on are time zones; prints what is missing, and exits 3.
@@ -30,11 +30,6 @@ current() {
     esac
 }
 
-runs() {
-    grep -qsx -e cron -e crond /proc/[0-9]*/comm && return
-    command -v systemctl >/dev/null && { systemctl -q is-active cron || systemctl -q is-active crond; } 2>/dev/null
-}
-
 is_utc() {
     zone=$(readlink -f /etc/localtime)
     case ${zone##*/zoneinfo/} in
@@ -45,7 +40,7 @@ is_utc() {
 
 if [ "$action" = check ]; then
     command -v crontab >/dev/null || fail 'cron is not installed'
-    runs || fail 'cron is not running'
+    cron_runs || fail 'cron is not running'
     current
     for tool in flock setsid timeout; do
         command -v "$tool" >/dev/null || fail "there is no \`$tool\`"
@@ -116,7 +111,7 @@ if [ "$action" = notify ]; then
     command -v curl >/dev/null || command -v wget >/dev/null || fail 'there is neither curl nor wget'
     [ -n "$3" ] || exit 0
     command -v openssl >/dev/null || fail 'there is no openssl, which reads certificates'
-    { command -v crontab >/dev/null && runs; } || fail 'cron is not running'
+    { command -v crontab >/dev/null && cron_runs; } || fail 'cron is not running'
     exit 0
 fi
 
@@ -143,7 +138,7 @@ if [ "$action" = follow ]; then
     if [ -z "$ours" ]; then
         rm -f "$log"
     else
-        runs || fail 'cron is not running'
+        cron_runs || fail 'cron is not running'
         printf %s "$3" >"$given"
     fi
 fi

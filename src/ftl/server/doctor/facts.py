@@ -29,7 +29,8 @@ _BRIDGE = re.compile(r"docker\d|br-[0-9a-f]{12}|ftl-|veth")
 
 def script() -> str:
     """The script that prints the facts, given the engine's data root and image store."""
-    return IMAGES_FOLDER + facts_script() + program("ftl.server.doctor", "facts.sh")
+    own = program("ftl.common", "scripts/own_processes.sh")
+    return IMAGES_FOLDER + facts_script() + own + program("ftl.server.doctor", "facts.sh")
 
 
 @dataclass(frozen=True, slots=True)

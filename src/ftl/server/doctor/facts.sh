@@ -1,7 +1,7 @@
-# Prints facts about the server, to a user without any rights (the shared facts.sh comes before it; $images is the
-# folder of Docker's images). Changes nothing. df is given the path itself, which every user may do, and the tables in
-# /proc are public. Only root can see which program listens on a port, but everybody which web servers run; systemd's
-# list leaves out those in containers.
+# Prints facts about the server, to a user without any rights (the shared facts.sh and own_processes.sh come before it;
+# $images is the folder of Docker's images). Changes nothing. df is given the path itself, which every user may do, and the tables in
+# /proc are public. Only root can see which program listens on a port, but everybody which web servers run,
+# without those in containers.
 PATH=$PATH:/usr/local/bin:/usr/sbin:/sbin
 fact time "$(date +%s)"
 fact user "$(id -un)"
@@ -18,6 +18,8 @@ web='nginx apache2 lighttpd haproxy caddy traefik varnish'
 if units=$(systemctl list-units --plain --no-legend --state=active $(printf '%s.service ' $web) 2> /dev/null); then
     printf '%s\n' "$units" | sed -n 's/\.service .*//p' | lines web-server
 else
-    cat /proc/[0-9]*/comm 2> /dev/null | sort -u | grep -xF "$(printf '%s\n' $web)" | lines web-server
+    for name in $web; do
+        if [ -n "$(own_processes "$name")" ]; then fact web-server "$name"; fi
+    done
 fi
 true

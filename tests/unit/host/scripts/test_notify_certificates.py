@@ -145,7 +145,7 @@ def install(server: Server, *, certificates: bool) -> subprocess.CompletedProces
     argv[2] = (
         argv[2]
         .replace("PATH=$PATH:/usr/local/bin:/usr/sbin:/sbin", "")
-        .replace("grep -qsx -e cron -e crond /proc/[0-9]*/comm", 'test -e "$HOME/cron-runs"')
+        .replace('[ -n "$(own_processes cron crond)" ]', 'test -e "$HOME/cron-runs"')
     )
     return subprocess.run(
         argv, env=server.env, capture_output=True, check=False, timeout=60, executable=server.bin / "sh"

@@ -28,12 +28,13 @@ def as_root() -> str:
 
 def observe() -> str:
     """Prints facts about the server, as root."""
-    return facts_script() + program(__name__, *_OBSERVE)
+    return facts_script() + program("ftl.common", "scripts/own_processes.sh") + program(__name__, *_OBSERVE)
 
 
 def root_shell() -> str:
     """Runs the steps that it reads from stdin."""
-    return program("ftl.common", "scripts/replace_file.sh") + program(__name__, *_ROOT_SHELL)
+    common = program("ftl.common", "scripts/replace_file.sh", "scripts/own_processes.sh")
+    return common + program(__name__, *_ROOT_SHELL)
 
 
 def firewall() -> bytes:

@@ -88,10 +88,6 @@ restore_daemon_file() {
     fi
 }
 
-cron_runs() {
-    grep -qsx -e cron -e crond /proc/[0-9]*/comm
-}
-
 # UNIT...: whether one of them is there and does not start at boot.
 disabled() {
     for unit; do

@@ -1,12 +1,14 @@
-# The PID of the machine's own engine: an engine in a container (Docker in Docker) is in another PID namespace.
+# The PID of the machine's own engine. Follows own_processes.sh.
 engine_pid() {
-    ours=$(readlink /proc/self/ns/pid)
-    for candidate in $(cat /var/run/docker.pid 2> /dev/null) $(pidof dockerd 2> /dev/null); do
-        if [ "$(cat "/proc/$candidate/comm" 2> /dev/null)" = dockerd ] &&
-            [ "$(readlink "/proc/$candidate/ns/pid" || echo "$ours")" = "$ours" ]; then
+    engines=$(own_processes dockerd)
+    for candidate in $(cat /var/run/docker.pid 2> /dev/null) $engines; do
+        # shellcheck disable=SC2086 # one line
+        case " $(echo $engines) " in
+        *" $candidate "*)
             echo "$candidate"
             return
-        fi
+            ;;
+        esac
     done
     return 1
 }

@@ -27,9 +27,7 @@ fi
 dpkg-query -W -f '${db:Status-Abbrev}\tpackage\t${Package}\n' \
     zstd iptables ca-certificates sudo unattended-upgrades tzdata docker.io docker-ce 2> /dev/null | sed -n 's/^.i.*\tpackage/package/p'
 if has crontab; then fact package cron; fi # of any package: cron, cronie, systemd-cron
-if grep -qsx -e cron -e crond /proc/[0-9]*/comm || { has systemctl && systemctl -q is-active cron.target; } 2> /dev/null; then
-    fact cron yes
-fi
+if cron_runs; then fact cron yes; fi
 file auto-upgrades /etc/apt/apt.conf.d/20auto-upgrades
 
 # --- the engine
