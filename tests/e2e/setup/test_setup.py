@@ -27,6 +27,7 @@ SNAPSHOT = (
     "iptables -S; id deploy; ls /var/lib/apt/lists | wc -l"
 )
 PASSWORD = "correct horse"
+RELOAD = "kill -s HUP $(cat /run/sshd.pid) && sleep 1"
 # As an engine that starts: its catch-all comes between a look at its chain and the jump that is appended then.
 STARTING_ENGINE = r"""
 cat > /usr/local/sbin/iptables << 'END'
@@ -215,7 +216,7 @@ def test_a_running_engine_keeps_its_containers(
 
     # A cron inside of a container is not the server's.
     own.run("pkill", "-x", "cron", check=False)
-    periodic = "echo cron > /proc/self/comm; while :; do sleep 1; done"
+    periodic = "printf cron > /proc/self/comm; while :; do sleep 1; done"
     own.docker("run", "--detach", "ftl-lab-busybox:latest", "sh", "-c", periodic)
     wait_until(lambda: own.run("pgrep", "-x", "cron", check=False).returncode == 0)
 
@@ -288,6 +289,7 @@ def test_hardening_disables_other_logins(server_factory: ServerFactory, ftl: Cal
     app = lab_project(ftl, own)
     own.run("rm", "/etc/ssh/authorized_keys/ftl")
     own.write("/etc/ssh/sshd_config.d/50-cloud-init.conf", "PasswordAuthentication yes\n")
+    own.run("sh", "-c", RELOAD)
     foreign = own.run("cat", "/etc/os-release").stdout
     own.write("/etc/os-release", 'ID=fedora\nVERSION_ID=40\nPRETTY_NAME="Fedora Linux 40"\n')
     unknown = app.run("setup", "--json")
@@ -307,17 +309,17 @@ def test_hardening_disables_other_logins(server_factory: ServerFactory, ftl: Cal
     # Until it is confirmed, the settings are in a file that a reboot removes: sshd starts without it.
     own.write("/etc/ssh/sshd_config.d/01-waits.conf", "Include /run/ftl-setup/sshd.conf\n")
     own.run("sshd", "-t")
-    own.run("rm", "/etc/ssh/sshd_config.d/01-waits.conf")
+    own.run("sh", "-c", f"rm /etc/ssh/sshd_config.d/01-waits.conf && {RELOAD}")
     assert subprocess.run([*own.ssh(user="root"), "true"], check=False, capture_output=True).returncode == 255
     assert subprocess.run([*own.ssh(user="deploy"), "docker", "ps"], check=False).returncode == 0
     assert setup(app, "--harden", "--unattended-upgrades") == []
     exception = "Match User root\\n    PermitRootLogin prohibit-password\\n"
-    own.run("sh", "-c", f"printf '{exception}' >> /etc/ssh/sshd_config")
+    own.run("sh", "-c", f"printf '{exception}' >> /etc/ssh/sshd_config && {RELOAD}")
     refused = app.run("setup", "--harden", "--json")
     assert refused.exit_code == 1
     assert "is not in effect" in str(refused.result["error"])
     own.run("sed", "-i", "/^Match User root/,$d", "/etc/ssh/sshd_config")
-    own.run("sh", "-c", "kill -s HUP $(cat /run/sshd.pid)")
+    own.run("sh", "-c", RELOAD)
     assert setup(app, "--harden", "--unattended-upgrades") == []
 
     assert app.run("setup", "--json", "--as", "root").exit_code == 3

@@ -17,7 +17,7 @@ from ftl.server.setup import scripts
 if TYPE_CHECKING:
     from pathlib import Path
 
-PARTS = ("swap.sh", "guarded.sh")
+PARTS = ("swap.sh", "sshd.sh", "guarded.sh")
 
 STUBS = """
 has_systemd() { false; }
@@ -54,7 +54,7 @@ class Server:
     def run(self, script: str, *arguments: str) -> int:
         """Call functions of the root shell; its exit status."""
         self.state.mkdir(exist_ok=True)
-        texts = [program("ftl.common", "scripts/replace_file.sh"), _put()]
+        texts = [program("ftl.common", "scripts/replace_file.sh", "scripts/own_processes.sh"), _put()]
         texts += [files(scripts).joinpath(name).read_text() for name in PARTS]
         text = f"root={self.root} state={self.state}\n" + "\n".join(texts) + STUBS + script
         return subprocess.run(("sh", "-c", text, "sh", *arguments), check=False).returncode
@@ -208,7 +208,7 @@ def test_ports_that_somebody_has_added_meanwhile_are_kept(server: Server) -> Non
 
 def harden(server: Server, then: str = ":") -> int:
     """Harden sshd, and let the confirmation come or not."""
-    return server.run(f'do_harden_ssh "$@" && {then}', "45", encoded("PermitRootLogin no\n"))
+    return server.run(f'do_harden_ssh "$@" && {then}', "45", encoded("PermitRootLogin no\n"), "me")
 
 
 @pytest.mark.parametrize("before", ["", "LogLevel VERBOSE\n"])

@@ -6,13 +6,15 @@ A change that could lock us out is kept only if a new connection works after it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.errors import FtlError, LoginRefused, ServerError, at
 from ftl.events import Emit, StepUndone
 from ftl.execution.reporting import reported
+from ftl.server.setup.apply.offered import offered_logins
 from ftl.server.setup.apply.root_shell import RootShell
 from ftl.server.setup.plan.guarded import HardenSsh, KeepChange, RevertChange
 from ftl.ssh import openssh
@@ -35,6 +37,11 @@ PROVE = "prove"
 MachineConnector = Callable[["Target"], AbstractAsyncContextManager["Machine"]]
 """Connects to a server; a new connection for each call."""
 
+OfferedLogins = Callable[["Target"], Awaitable[Sequence[str]]]
+"""Asks the running SSH server how its user may log in."""
+
+_BY_KEY = frozenset({"publickey", "hostbased", "gssapi-with-mic", "gssapi-keyex"})
+
 
 async def apply(
     plan: SetupPlan,
@@ -43,6 +50,7 @@ async def apply(
     *,
     emit: Emit,
     connect: MachineConnector = openssh.connect,
+    offered: OfferedLogins = offered_logins,
 ) -> None:
     """Run all steps of a plan.
 
@@ -53,26 +61,27 @@ async def apply(
             before other logins are disabled, and at the end.
         emit: Receives the progress of each step.
         connect: Makes the new connections.
+        offered: Asks how one may log in.
 
     Raises:
-        FtlError: A step failed; the steps before it stay applied.
+        FtlError: A step failed; the steps before it stay applied. Or the SSH server accepts passwords, whatever its
+            files say.
         ServerError: The connection broke, or a new one does not work: then the change that prevents it was reverted.
     """
-    check = _DeployerCheck(deployer, connect)
-    if not plan.steps:
-        if not login.deployer_logged_in:
-            with at(server=plan.server, step=PROVE):
-                await check.complete()
-        return
-    async with RootShell(login.machine, user=login.user, password=login.password, emit=emit) as shell:
-        for step in plan.steps:
-            await _run(step, plan.server, shell, check, emit)
+    check = _DeployerCheck(deployer, connect, offered)
+    if plan.steps:
+        async with RootShell(login.machine, user=login.user, password=login.password, emit=emit) as shell:
+            for step in plan.steps:
+                await _run(step, plan.server, shell, check, emit)
     with at(server=plan.server, step=PROVE):
-        await check.complete()
+        if plan.steps or not login.deployer_logged_in:
+            await check.complete()
+        if plan.hardened and not any(isinstance(step, HardenSsh) for step in plan.steps):
+            await check.refuses_passwords()
 
 
 async def _run(step: SetupStep, server: str, shell: RootShell, check: _DeployerCheck, emit: Emit) -> None:
-    reverted: ServerError | None = None
+    reverted: FtlError | None = None
     try:
         async with reported(emit, step, server=server):
             if isinstance(step, HardenSsh):
@@ -87,10 +96,15 @@ async def _run(step: SetupStep, server: str, shell: RootShell, check: _DeployerC
             emit(StepUndone(step.kind, step.text))
 
 
-async def _kept_or_reverted(step: SetupStep, shell: RootShell, check: _DeployerCheck) -> ServerError | None:
+async def _kept_or_reverted(step: SetupStep, shell: RootShell, check: _DeployerCheck) -> FtlError | None:
     """Keep a guarded step's change if a new connection works, else revert it; returns why it was reverted."""
     try:
         await check.connect(accept_refusal=not isinstance(step, HardenSsh))
+        if isinstance(step, HardenSsh):
+            await check.refuses_passwords()
+    except PasswordsAccepted as error:
+        await shell.run(RevertChange())
+        return error
     except FtlError as error:
         await shell.run(RevertChange())
         return ServerError(
@@ -102,12 +116,17 @@ async def _kept_or_reverted(step: SetupStep, shell: RootShell, check: _DeployerC
     return None
 
 
-class _DeployerCheck:
-    """Checks over a new connection that the deploy user can log in and use Docker."""
+class PasswordsAccepted(FtlError):
+    """An SSH server lets in by password, whatever its files say."""
 
-    def __init__(self, target: Target, connect: MachineConnector) -> None:
+
+class _DeployerCheck:
+    """Checks over new connections: that the deploy user can log in and use Docker, and that nobody can by password."""
+
+    def __init__(self, target: Target, connect: MachineConnector, offered: OfferedLogins) -> None:
         self.target = target
         self._open = connect
+        self._offered = offered
         self._problem: FtlError | None = None
         self._connected = False
 
@@ -146,6 +165,29 @@ class _DeployerCheck:
             await self.connect(accept_refusal=False)
         if self._problem is not None:
             raise self._problem
+
+    async def refuses_passwords(self) -> None:
+        """Make sure that the running SSH server offers no login by password, from here.
+
+        Raises:
+            PasswordsAccepted: It does, also after a second look: it reads its files a moment after it was told.
+            ServerError: It cannot be reached.
+        """
+        for attempt in range(_ATTEMPTS):
+            if attempt:
+                await asyncio.sleep(_PAUSE)
+            for user in dict.fromkeys((self.target.user, "root")):
+                offered = await self._offered(replace(self.target, user=user))
+                if not _BY_KEY.issuperset(offered):
+                    break
+            else:
+                return
+        raise PasswordsAccepted(
+            f"the SSH server of {self.target.host} still lets {user} in by other means than a key",
+            cause=f"it offers {', '.join(offered)}, whatever its files say",
+            hint="is it one that `systemctl restart ssh` on the server does not reach, or does a `Match` in its files "
+            "say otherwise?",
+        )
 
     async def _check_docker(self, machine: Machine) -> None:
         try:

@@ -167,4 +167,6 @@ def _sshd(facts: FactLines) -> SshServer:
         includes="sshd-include" in facts,
         root_login=facts.first("permitrootlogin"),
         password_login=any(facts.first(name) == "yes" for name in password_settings),
+        unread=tuple(facts.all("sshd-unread")),
+        exceptions=tuple(facts.all("sshd-exception")),
     )

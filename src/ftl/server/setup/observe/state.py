@@ -71,6 +71,8 @@ class SshServer:
         includes: Whether it reads the files of sshd_config.d.
         root_login: PermitRootLogin: "no", "yes", "prohibit-password".
         password_login: Whether it accepts passwords.
+        unread: Its files, or their folder, that it has not read since they were changed.
+        exceptions: `Match` blocks in its files that let in by password, or root.
     """
 
     ports: tuple[int, ...]
@@ -79,6 +81,8 @@ class SshServer:
     includes: bool
     root_login: str
     password_login: bool
+    unread: tuple[str, ...] = ()
+    exceptions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

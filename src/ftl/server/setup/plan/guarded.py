@@ -14,8 +14,12 @@ HARDENED = b"""\
 # Written by `ftl setup --harden`, after the deploy user logged in by key.
 PermitRootLogin no
 PasswordAuthentication no
+KbdInteractiveAuthentication no
 ChallengeResponseAuthentication no
 """
+
+DROP_IN = ("/etc/ssh/sshd_config.d", "/etc/ssh/sshd_config.d/00-ftl.conf")
+"""The file that has it, which nobody else writes, and its folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,16 +102,21 @@ class ApplyFirewall(SetupStep):
 
 @dataclass(frozen=True, slots=True)
 class HardenSsh(SetupStep):
-    """Disable root login and password authentication."""
+    """Disable root login and password authentication.
+
+    Attributes:
+        user: The deploy user, for whom the settings have to be in effect, too.
+    """
 
     kind = "harden_ssh"
     sentence = "disable root login and password authentication"
     guarded = True
+    user: str
     settings: bytes = HARDENED
 
     @property
     def arguments(self) -> tuple[str, ...]:
-        return (str(GUARD_SECONDS), *words(self.settings))
+        return (str(GUARD_SECONDS), *words(self.settings), self.user)
 
 
 @dataclass(frozen=True, slots=True)

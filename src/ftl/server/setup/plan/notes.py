@@ -21,6 +21,9 @@ def plan_notes(request: SetupRequest, observed: ObservedServer, steps: Sequence[
     yield from _engine_notes(request, observed)
     if request.firewall:
         yield from _firewall_notes(request, observed, steps)
+    if request.harden:
+        for exception in observed.sshd.exceptions:
+            yield f"passwords, or root's login, stay open where a file of the SSH server says so: {exception}"
 
 
 def _engine_notes(request: SetupRequest, observed: ObservedServer) -> Iterator[str]:

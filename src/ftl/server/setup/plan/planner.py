@@ -30,13 +30,19 @@ _CA_CERTIFICATES = "ca-certificates"
 
 @dataclass(frozen=True, slots=True)
 class SetupPlan:
-    """The steps for a server; `notes` are unchanged settings and side effects."""
+    """The steps for a server.
+
+    Attributes:
+        notes: Unchanged settings and side effects.
+        hardened: Whether the SSH server must accept no passwords afterwards.
+    """
 
     server: str
     system: str
     user: str
     steps: tuple[s.SetupStep, ...]
     notes: tuple[str, ...] = ()
+    hardened: bool = False
 
 
 def make_plan(request: SetupRequest, observed: ObservedServer, *, server: str) -> SetupPlan:
@@ -55,7 +61,7 @@ def make_plan(request: SetupRequest, observed: ObservedServer, *, server: str) -
         checks_docker = observed.dockerd is None and not _lacks_ca_certificates(request, observed)
         steps = (s.RefreshPackages(_repository(request, observed) if checks_docker else ""), *steps)
     notes = tuple(plan_notes(request, observed, steps))
-    return SetupPlan(server, observed.system.name, observed.user, steps, notes)
+    return SetupPlan(server, observed.system.name, observed.user, steps, notes, hardened=request.harden)
 
 
 def _packages(request: SetupRequest, observed: ObservedServer, _server: str) -> Iterator[s.SetupStep]:
@@ -284,7 +290,15 @@ def _hardening(request: SetupRequest, observed: ObservedServer, server: str) -> 
             "`--harden` disables root login, and the deploy user is root",
             hint=f"name another user in `server.user`: {ftl('setup')} creates it",
         )
-    if observed.sshd.root_login == "no" and not observed.sshd.password_login:
+    unread = [path for path in observed.sshd.unread if path not in guarded.DROP_IN]
+    if unread:
+        raise FtlError(
+            f"the SSH server of {server} has not read {', '.join(unread)} since the last change",
+            cause="what it does is not what its files say, and a reload may lock you out",
+            hint="on the server: `sudo systemctl reload ssh`, and keep that login open until another one has worked; "
+            f"then run {ftl('setup --harden')} again",
+        )
+    if observed.sshd.root_login == "no" and not observed.sshd.password_login and not observed.sshd.unread:
         return
     if not observed.sshd.includes:
         raise FtlError(
@@ -294,7 +308,7 @@ def _hardening(request: SetupRequest, observed: ObservedServer, server: str) -> 
         )
     if observed.account is None or not observed.account.sudoer:
         yield s.GrantSudo(observed.user)
-    yield guarded.HardenSsh()
+    yield guarded.HardenSsh(observed.user)
 
 
 PLANNERS: tuple[Callable[[SetupRequest, ObservedServer, str], Iterator[s.SetupStep]], ...] = (

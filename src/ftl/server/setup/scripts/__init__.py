@@ -7,7 +7,7 @@ from importlib.resources import files
 from ftl.common.programs import program
 from ftl.server.facts.reader import facts_script
 
-_OBSERVE = ("keys_file.sh", "engine_pid.sh", "sudo_rules.sh", "observe.sh")
+_OBSERVE = ("keys_file.sh", "engine_pid.sh", "sudo_rules.sh", "sshd.sh", "observe.sh")
 _ROOT_SHELL = (
     "root_shell.sh",
     "packages.sh",
@@ -16,6 +16,7 @@ _ROOT_SHELL = (
     "keys_file.sh",
     "account.sh",
     "swap.sh",
+    "sshd.sh",
     "guarded.sh",
     "run_steps.sh",
 )

@@ -122,8 +122,6 @@ in_ufw() { # ARGUMENT...
 }
 
 # --- sshd
-drop_in=/etc/ssh/sshd_config.d/00-ftl.conf
-
 reload_sshd() {
     if has_systemd; then
         systemctl try-reload-or-restart ssh.service
@@ -132,41 +130,78 @@ reload_sshd() {
     fi
 }
 
+# It does so a moment after it was told.
+await_sshd() {
+    for _ in $(seq 50); do
+        if [ -z "$(sshd_unread)" ]; then return; fi
+        sleep 0.1
+    done
+    echo "the running sshd does not read its files again: it is not the one that the system's ssh service reloads"
+    return 1
+}
+
+# SECONDS BASE64 USER: harden sshd, if USER still gets in.
 # Until the change is kept, the drop-in includes a file that a reboot removes, before what it had: sshd ignores an Include
 # that matches nothing (sshd_config(5)).
-do_harden_ssh() { # SECONDS BASE64
+do_harden_ssh() {
+    # A reload would put in force what nobody has tried, and which no revert of ours takes back.
+    unread=$(sshd_unread_of_others)
+    if [ -n "$unread" ]; then
+        echo "sshd has not read $(printf '%s' "$unread" | head -n 1) since it was changed"
+        return 1
+    fi
     mode=$(stat -L -c %a $drop_in 2> /dev/null || echo 644)
+    drop_in_seen=$(content_digest $drop_in)
     # Without the line that a setup which was cut has left.
     grep -svxF "Include $state/sshd.conf" $drop_in > "$state/drop-in"
     put "$state/sshd.conf" 644 "$2" || return
     guard harden "$1"
-    if { echo "Include $state/sshd.conf" && cat "$state/drop-in"; } | replace_file $drop_in "$mode" &&
-        sshd -t && hardened && reload_sshd; then return; fi
+    if { echo "Include $state/sshd.conf" && cat "$state/drop-in"; } | replace_file $drop_in "$mode" '' "$drop_in_seen" &&
+        sshd -t && hardened "$3" && reload_sshd && await_sshd; then
+        drop_in_seen=$(content_digest $drop_in)
+        rm -f "$state/drop-in"
+        return
+    fi
     do_revert
     return 1
 }
 
-# Whether sshd uses these settings: a file that it reads earlier overrides them.
+# USER: whether sshd's files say so: one that it reads earlier, or a Match, overrides ours. And whether it stays where we are.
 hardened() {
-    settings=$(sshd -T -C user=root,host=localhost,addr=127.0.0.1)
-    for setting in 'permitrootlogin no' 'passwordauthentication no'; do
-        if ! printf '%s\n' "$settings" | grep -qx "$setting"; then
-            echo "\"$setting\" in $drop_in is not in effect: another of sshd's files overrides it"
+    for who in root "$1"; do
+        settings=$(sshd_settings "$who") || return
+        if [ "$who" = root ] && ! printf '%s\n' "$settings" | grep -qx 'permitrootlogin no'; then
+            overridden=permitrootlogin
+        else
+            overridden=$(printf '%s\n' "$settings" | sed -nE \
+                's/^((password|kbdinteractive|challengeresponse)authentication) yes$/\1/p' | head -n 1)
+        fi
+        if [ -n "$overridden" ]; then
+            echo "\"$overridden no\" in $drop_in is not in effect for $who: another of sshd's files overrides it"
             return 1
         fi
     done
+    port=${connection##* }
+    if [ -n "$port" ] && ! printf '%s\n' "$settings" | grep -qx "port $port" &&
+        ! { has_systemd && systemctl -q is-active ssh.socket; }; then
+        echo "sshd would listen on port $port no more, on which it has let us in"
+        return 1
+    fi
 }
 
+# Only our line goes: whatever else the file has by now stays.
 revert_harden() {
-    if [ -s "$state/drop-in" ]; then replace_file $drop_in "$mode" < "$state/drop-in"; else rm -f $drop_in; fi
+    others=$(grep -svxF "Include $state/sshd.conf" $drop_in)
+    if [ -n "$others" ]; then printf '%s\n' "$others" | replace_file $drop_in "$mode"; else rm -f $drop_in; fi
     rm -f "$state/harden.pending" "$state/drop-in" "$state/sshd.conf"
     reload_sshd
 }
 
 keep_harden() {
-    if ! replace_file $drop_in 644 < "$state/sshd.conf"; then
+    if ! replace_file $drop_in 644 '' "$drop_in_seen" < "$state/sshd.conf"; then
         revert_harden
         return 1
     fi
-    rm -f "$state/drop-in" "$state/sshd.conf"
+    rm -f "$state/sshd.conf"
+    reload_sshd || : # it says the same: but by its time, nobody could tell
 }

@@ -74,12 +74,12 @@ fact clock "$(date +%s)"
 
 # --- sshd
 if has sshd; then
-    settings=$(sshd -T -C "user=$user,host=localhost,addr=127.0.0.1" 2> /dev/null)
+    settings=$(sshd_settings "$user" 2> /dev/null)
     # A change that was never kept ends with a reboot, whatever is in effect now.
     # Who may log in as root is asked of root: a `Match` may answer otherwise for the deploy user.
     {
         printf '%s\n' "$settings" | grep -v '^permitrootlogin '
-        sshd -T -C "user=root,host=localhost,addr=127.0.0.1" 2> /dev/null | grep '^permitrootlogin '
+        sshd_settings root 2> /dev/null | grep '^permitrootlogin '
     } | awk -v kept="$([ -e /run/ftl-setup/harden.pending ] || echo yes)" '
         $1 == "port" { print "ssh-port\t" $2 }
         $1 == "permitrootlogin" && !kept { print "permitrootlogin\tunkept"; next }
@@ -94,6 +94,8 @@ if has sshd; then
                 fact authorised "$path"
             fi
         done
+    sshd_unread | lines sshd-unread
+    sshd_exceptions | lines sshd-exception
 fi
 if grep -qsiE '^[[:space:]]*Include[[:space:]]+/etc/ssh/sshd_config\.d/' /etc/ssh/sshd_config; then fact sshd-include yes; fi
 fact connection "$connection"

@@ -1,4 +1,4 @@
-# Runs steps as root, in their order; answers go to descriptor 3. No arguments.
+# Runs steps as root, in their order; answers go to descriptor 3. Arguments: the login user, $SSH_CONNECTION.
 # A step on stdin: its kind, the number of its arguments, each argument on a line of its own. Answers:
 #     note<TAB>TEXT     something the user should know, as it happens
 #     log<TAB>LINE      the last lines of its programs' output, where it failed
@@ -14,6 +14,7 @@ exec 3>&1
 state=/run/ftl-setup
 mkdir -p "$state" && chmod 700 "$state"
 log=$state/log
+connection=${2-}
 
 # One setup at a time: they would overwrite each other's state. The lock ends with this process and with a change that
 # waits for its confirmation (guarded.sh); like descriptor 3 it must not be left to a daemon.

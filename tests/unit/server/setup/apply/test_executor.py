@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 DEPLOYER = Target("shop", user="deploy")
 INSTALL = steps.InstallPackages(("zstd",))
 FIREWALL = guarded.ApplyFirewall(b"conf", None, b"script", b"unit", ((80, "tcp"),), own_input=True)
-HARDEN = guarded.HardenSsh(b"settings")
+HARDEN = guarded.HardenSsh("deploy", b"settings")
 REFUSED = LoginRefused("shop does not let deploy in")
 BLOCKED = ServerError("shop does not answer on port 22")
 NO_DOCKER = ServerError("deploy may not use Docker on shop")
@@ -81,10 +81,18 @@ class Setup:
     Attributes:
         kinds: The steps that the server ran.
         connections: Number of new connections.
+        asked: For whom the SSH server was asked how to log in.
         events: Types and steps of the emitted events.
     """
 
-    def __init__(self, folder: Path, *, outcomes: Sequence[ServerError | None] = (), fails: str = "") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        outcomes: Sequence[ServerError | None] = (),
+        fails: str = "",
+        offered: Sequence[str] = ("publickey",),
+    ) -> None:
         """Prepare.
 
         Args:
@@ -92,11 +100,14 @@ class Setup:
             outcomes: The result of each new connection, the last for all others too: None succeeds, a LoginRefused or
                 BLOCKED prevents the connection, NO_DOCKER is what the engine's URL raises.
             fails: The kind of the step that fails.
+            offered: The logins that the SSH server offers, one for each time that it is asked, the last for all others.
         """
         self._notes = folder / "kinds"
         self._notes.touch()
         self._outcomes = outcomes or (None,)
         self._fails = fails
+        self._offered = offered
+        self.asked: list[str | None] = []
         self.connections = 0
         self.events: list[Event] = []
 
@@ -109,14 +120,20 @@ class Setup:
         """The steps of all events of a type."""
         return [getattr(event, "step", "") for event in self.events if type(event) is kind]
 
-    def run(self, *plan: steps.SetupStep, deployer_logged_in: bool = False) -> None:
+    def run(self, *plan: steps.SetupStep, deployer_logged_in: bool = False, hardened: bool = False) -> None:
         """Apply a plan."""
-        asyncio.run(self._apply(SetupPlan("shop", "Debian", "deploy", plan), deployer_logged_in))
+        made = SetupPlan("shop", "Debian", "deploy", plan, hardened=hardened)
+        asyncio.run(self._apply(made, deployer_logged_in))
 
     async def _apply(self, plan: SetupPlan, deployer_logged_in: bool) -> None:
         async with Server(self._notes, self._fails) as machine:
             login = RootLogin(machine, DEPLOYER, "root", "", BARE, deployer_logged_in)
-            await apply(plan, login, DEPLOYER, emit=self.events.append, connect=self._connect)
+            emit = self.events.append
+            await apply(plan, login, DEPLOYER, emit=emit, connect=self._connect, offered=self._offer)
+
+    async def _offer(self, target: Target) -> tuple[str, ...]:
+        self.asked.append(target.user)
+        return (self._offered[min(len(self.asked), len(self._offered)) - 1],)
 
     @asynccontextmanager
     async def _connect(self, _target: Target) -> AsyncIterator[Machine]:
@@ -206,3 +223,37 @@ def test_a_complete_server_is_ready_only_if_the_deploy_user_can_use_it(
     known = Setup(tmp_path, outcomes=[error])
     known.run(deployer_logged_in=True)
     assert known.connections == 0
+
+
+def test_hardening_that_leaves_passwords_open_is_reverted(tmp_path: Path) -> None:
+    """As by an sshd that no reload reaches: what its files say is not what it does."""
+    setup = Setup(tmp_path, offered=["publickey", "password"])
+    with pytest.raises(FtlError, match="by other means than a key") as caught:
+        setup.run(HARDEN, hardened=True)
+    assert "it offers password" in (caught.value.cause or "")
+    assert setup.kinds == ["harden_ssh", "revert"]
+    assert setup.of_type(StepUndone) == ["harden_ssh"]
+
+
+def test_an_ssh_server_that_reads_its_files_late_is_asked_twice(tmp_path: Path) -> None:
+    """It does so a moment after it was told; and it is asked for both users."""
+    setup = Setup(tmp_path, offered=["keyboard-interactive", "publickey"])
+    setup.run(HARDEN, hardened=True)
+    assert setup.kinds == ["harden_ssh", "keep"]
+    assert setup.asked == ["deploy", "deploy", "root"]
+
+
+def test_a_server_that_was_hardened_before_is_asked_what_it_does(tmp_path: Path) -> None:
+    """Nothing is missing by its files; without `--harden` nobody asks."""
+    open_still = Setup(tmp_path, offered=["password"])
+    with pytest.raises(FtlError, match="still lets deploy in"):
+        open_still.run(deployer_logged_in=True, hardened=True)
+    anybody = Setup(tmp_path, offered=["none"])
+    with pytest.raises(FtlError, match="still lets deploy in"):
+        anybody.run(INSTALL, hardened=True)
+    closed = Setup(tmp_path)
+    closed.run(deployer_logged_in=True, hardened=True)
+    assert closed.asked == ["deploy", "root"]
+    unasked = Setup(tmp_path, offered=["password"])
+    unasked.run(deployer_logged_in=True)
+    assert unasked.asked == []

@@ -127,3 +127,10 @@ def test_facts_that_make_no_sense_are_an_error(output: str) -> None:
     """With the server's name, however little it printed."""
     with pytest.raises(ServerError, match="shop"):
         read(output, name="shop")
+
+
+def test_what_sshd_has_not_read_is_read() -> None:
+    """Its files, and the blocks that let in by password."""
+    block = "/etc/ssh/sshd_config: Match User backup"
+    server = read(facts(sshd_unread="/etc/ssh/sshd_config", sshd_exception=block), name="shop")
+    assert (server.sshd.unread, server.sshd.exceptions) == (("/etc/ssh/sshd_config",), (block,))

@@ -9,6 +9,7 @@ import pytest
 
 from ftl.errors import FtlError, UsageError
 from ftl.server.setup.observe.state import DeployAccount, ObservedServer
+from ftl.server.setup.plan import guarded
 from ftl.server.setup.plan.planner import make_plan
 from tests.unit.server.setup.world import BARE, BOOKWORM, READY
 
@@ -91,6 +92,31 @@ def test_options_are_applied_only_where_missing() -> None:
         sshd=replace(READY.sshd, root_login="no", password_login=False),
     )
     assert kinds(done, asked) == []
+
+
+def test_what_sshd_has_not_read_decides_nothing() -> None:
+    """Files that say that it is closed are no reason to call it so; our own are read again, guarded."""
+    harden = replace(REQUEST, harden=True)
+    closed = replace(READY.sshd, root_login="no", password_login=False)
+    server = replace(READY, packages=READY.packages | {"sudo"}, sshd=closed)
+    assert kinds(server, harden) == []
+    ours = replace(server, sshd=replace(closed, unread=guarded.DROP_IN))
+    assert kinds(ours, harden)[-1] == "harden_ssh"
+    theirs = replace(server, sshd=replace(closed, unread=(*guarded.DROP_IN, "/etc/ssh/sshd_config")))
+    assert kinds(theirs) == []
+    with pytest.raises(FtlError, match="shop has not read /etc/ssh/sshd_config since") as caught:
+        kinds(theirs, harden)
+    assert "systemctl reload ssh" in (caught.value.hint or "")
+
+
+def test_a_match_that_lets_passwords_in_is_noted() -> None:
+    """Somebody wrote it for some users or networks: nobody is to take these for closed."""
+    block = "/etc/ssh/sshd_config: Match Address 10.0.0.0/8"
+    server = replace(READY, sshd=replace(READY.sshd, exceptions=(block,)))
+    plan = make_plan(replace(REQUEST, harden=True), server, server="shop")
+    assert plan.hardened
+    assert [note for note in plan.notes if block in note]
+    assert make_plan(REQUEST, server, server="shop").notes == ()
 
 
 def test_root_may_deploy_but_not_harden() -> None:

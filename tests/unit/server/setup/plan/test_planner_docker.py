@@ -51,7 +51,7 @@ def test_an_engine_that_does_not_answer_is_started_before_it_gets_live_restore()
     start, settings = make_plan(REQUEST, down, server="shop").steps
     assert isinstance(start, steps.StartEngine)
     assert isinstance(settings, steps.WriteDaemonSettings)
-    assert settings.arguments[1:] == ("yes", "yes")  # the running engine reads it, or gets its old file back
+    assert settings.arguments[1:3] == ("yes", "yes")  # the running engine reads it, or gets its old file back
     assert kinds(replace(down, disabled=frozenset({"docker"}))) == ["start_engine", "write_daemon_settings"]
     assert kinds(replace(down, daemon_json=SETTINGS)) == ["start_engine"]
     with pytest.raises(FtlError, match="on shop is not JSON"):
