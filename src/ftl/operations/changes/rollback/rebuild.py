@@ -1,10 +1,9 @@
-"""Rebuild: images of an earlier release, built from its commit in a separate checkout."""
+"""Rebuild: images of an earlier release, built from the files of its commit."""
 
 from __future__ import annotations
 
 import os
 import re
-import tempfile
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from ftl.child import complete
 from ftl.common.next_step import ftl
+from ftl.common.private_folder import private_folder
+from ftl.dataclass import dataclass
 from ftl.deploy.inputs import built_images
 from ftl.errors import BuildFailed
 
@@ -41,10 +42,11 @@ async def rebuilt_images(
     """
     if not re.fullmatch("[0-9a-f]{7,64}", commit):  # from a record: not to be read as an option by git
         raise BuildFailed(f"`{commit[:40]}` is not the ID of a commit")
-    async with checkout(root, commit) as folder:
+    async with checkout(root, commit) as files:
         for service in project.select_services(tuple(services)):
-            _refuse_outside(service, folder)
-        return await built_images(built_here(project), services, root=folder, platform=platform, emit=emit)
+            _refuse_outside(service, files)
+        own = built_here(project)
+        return await built_images(own, services, root=files.folder, platform=platform, emit=emit)
 
 
 def built_here(project: Project) -> Project:
@@ -64,7 +66,7 @@ def built_here(project: Project) -> Project:
     return replace(project, services=services, dependencies=dependencies)
 
 
-def _refuse_outside(service: Service, folder: Path) -> None:
+def _refuse_outside(service: Service, files: Checkout) -> None:
     """Refuse a build whose paths lead out of the commit's files, by themselves or by a link.
 
     They come from a record on the server, which others who may use its engine can write: the files of this machine are
@@ -73,17 +75,16 @@ def _refuse_outside(service: Service, folder: Path) -> None:
     Raises:
         BuildFailed: One does.
     """
-    build = service.build
+    build, folder = service.build, files.folder
     if build is None:
         return
-    top = _top(folder)
     context = folder / build.context
     paths = {"context": context, "dockerfile": context / build.dockerfile}
     paths |= {
         f"secret {secret.id}": folder / secret.file for secret in build.secrets if secret.file is not None
     }
     for name, path in paths.items():
-        if not path.resolve().is_relative_to(top.resolve()):
+        if not path.resolve().is_relative_to(files.top.resolve()):
             given = (
                 path if path.is_absolute() and not path.is_relative_to(folder) else path.relative_to(folder)
             )
@@ -93,29 +94,40 @@ def _refuse_outside(service: Service, folder: Path) -> None:
             )
 
 
-def _top(folder: Path) -> Path:
-    """The worktree that a folder is in."""
-    return next((parent for parent in (folder, *folder.parents) if (parent / ".git").exists()), folder)
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    """The files of a commit.
+
+    Attributes:
+        top: The folder of all of them.
+        folder: The one in it that `root` is in the repository.
+    """
+
+    top: Path
+    folder: Path
 
 
 @asynccontextmanager
-async def checkout(root: Path, commit: str) -> AsyncIterator[Path]:
-    """A worktree of a commit, removed at the end; yields the folder that `root` is in it."""
+async def checkout(root: Path, commit: str) -> AsyncIterator[Checkout]:
+    """The files of a commit in a temporary folder, with a separate index.
+
+    The repository does not know of it, as it would of a worktree: what a killed process leaves is the folder, which the
+    next one removes.
+    """
     prefix = await _git(root, commit, "rev-parse", "--show-prefix")
-    with tempfile.TemporaryDirectory(prefix="ftl-rebuild-") as temporary:
-        folder = Path(temporary) / "checkout"
-        await _git(root, commit, "worktree", "add", "--force", "--detach", str(folder), commit)
-        try:
-            yield folder / prefix
-        finally:
-            await _git(root, commit, "worktree", "remove", "--force", str(folder))
+    repository = Path(await _git(root, commit, "rev-parse", "--show-toplevel"))
+    with private_folder("ftl-rebuild-") as temporary:
+        top = temporary / "files"
+        index = temporary / "index"
+        await _git(repository, commit, "read-tree", commit, index=index)
+        await _git(repository, commit, "checkout-index", "--all", f"--prefix={top}/", index=index)
+        yield Checkout(top, top / prefix)
 
 
-async def _git(root: Path, commit: str, *arguments: str) -> str:
+async def _git(root: Path, commit: str, *arguments: str, index: Path | None = None) -> str:
+    env = {**os.environ, **({"GIT_INDEX_FILE": str(index)} if index is not None else {})}
     try:
-        done = await complete(
-            ["git", "-C", str(root), *arguments], seconds=_GIT_SECONDS, env=os.environ, cwd=root
-        )
+        done = await complete(["git", "-C", str(root), *arguments], seconds=_GIT_SECONDS, env=env, cwd=root)
     except (OSError, TimeoutError) as error:
         raise BuildFailed(f"commit {commit[:12]} cannot be checked out", cause=str(error)) from error
     done.require(

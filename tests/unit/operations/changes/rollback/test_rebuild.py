@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -40,13 +43,52 @@ def test_the_commit_is_checked_out_beside_the_users_files(tmp_path: Path) -> Non
     committed(tmp_path, "two")
     (tmp_path / "app/file").write_text("in work")
 
-    async def check() -> None:
-        async with checkout(tmp_path / "app", first) as folder:
-            assert (folder / "file").read_text() == "one"
+    status = git(tmp_path, "status", "--porcelain")
+
+    async def check() -> Path:
+        async with checkout(tmp_path / "app", first) as files:
+            assert (files.folder / "file").read_text() == "one"
+            assert files.folder == files.top / "app"
             assert (tmp_path / "app/file").read_text() == "in work"
+            return files.top
+
+    assert not asyncio.run(check()).parent.exists()
+    assert git(tmp_path, "status", "--porcelain") == status
+    assert len(git(tmp_path, "worktree", "list").splitlines()) == 1
+
+
+def test_what_a_killed_rebuild_leaves_goes_with_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its folder; the repository knows of none."""
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    repository = tmp_path / "repository"
+    repository.mkdir()
+    git(repository, "init", "-q")
+    first = committed(repository, "one")
+    code = f"""
+import asyncio, os, pathlib, signal
+from ftl.operations.changes.rollback.rebuild import checkout
+async def work():
+    async with checkout(pathlib.Path({str(repository)!r}), {first!r}):
+        os.kill(os.getpid(), signal.SIGKILL)
+asyncio.run(work())
+"""
+    killed = subprocess.run(
+        (sys.executable, "-c", code), env={**os.environ, "TMPDIR": str(temporary)}, check=False
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert len([*temporary.iterdir()]) == 1
+    assert len(git(repository, "worktree", "list").splitlines()) == 1
+
+    async def check() -> None:
+        async with checkout(repository, first) as files:
+            assert [*temporary.iterdir()] == [files.top.parent]
 
     asyncio.run(check())
-    assert len(git(tmp_path, "worktree", "list").splitlines()) == 1
+    assert [*temporary.iterdir()] == []
 
 
 def test_an_unknown_commit_is_an_error_with_a_way_out(tmp_path: Path) -> None:
