@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import field
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,13 @@ from ftl.onboarding.yaml_text import Alias, Anchored, Commented, CommentLine, li
 if TYPE_CHECKING:
     from ftl.onboarding.app import App, Command, Worker
     from ftl.onboarding.detect import Detected
+
+_PLAIN_PYTHON = re.compile(
+    r"^(?:sh -c .*?\bexec )?(?:env )?(?:\w+=\S* )*(?:\S*/)?"
+    r"(?:python[\d.]*(?: -[uOBI])* (?!-m (?:gunicorn|uvicorn|hypercorn|daphne|celery|rq|streamlit)\b"
+    r"|\S*manage\.py (?:rqworker|run_huey)\b)|flask (?:\S+ )*?run\b)"
+)
+"""Python without a server or worker that reacts to SIGTERM by itself."""
 
 
 @dataclass(slots=True)
@@ -42,6 +50,7 @@ def web_section(detected: Detected, env: ServiceEnv, *, shared: bool) -> dict[st
     )
     if app.main is not None:
         web |= _process(app.main)
+    web |= _init(detected, app.start if app.main is None else app.main.command)
     if app.build_args and app.dockerfile is not None and not env.build_args:
         texts = ["The build writes these into what browsers get; to set them, in place of `build`:", "build:"]
         texts += [f"  context: {detected.context}", "  args:"]
@@ -98,6 +107,7 @@ def worker_section(detected: Detected, worker: Worker, env: ServiceEnv) -> dict[
     """A worker: the image of the web service with another command."""
     section: dict[str, object] = {"name": worker.name, "build": env.build(detected.context)}
     section |= _process(worker)
+    section |= _init(detected, worker.command)
     if any(not isinstance(value, CommentLine) for value in env.values.values()):
         section["env"] = Alias("env")
     if detected.app.volumes:
@@ -108,3 +118,13 @@ def worker_section(detected: Detected, worker: Worker, env: ServiceEnv) -> dict[
 def _process(worker: Worker) -> dict[str, object]:
     command = {"command": Commented(tuple(map(literal, worker.command)), worker.reason)}
     return {**command, "recreate": Commented(True, "never two of it")} if worker.single else {**command}
+
+
+def _init(detected: Detected, command: Command) -> dict[str, object]:
+    """A first process that passes SIGTERM on, where the program would not react to it as the first one."""
+    folder = detected.folder
+    has_own = folder.search(r"\bSIGTERM\b", ".py") or re.search(r"\b(?:tini|dumb-init)\b", folder.read("Dockerfile"))
+    if has_own or not _PLAIN_PYTHON.match(" ".join(command)):
+        return {}
+    reason = "Python as process 1 does not react to SIGTERM, unless the app handles it"
+    return {"init": Commented(True, reason)}

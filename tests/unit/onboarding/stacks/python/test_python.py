@@ -111,3 +111,21 @@ def test_maven_gets_all_files(begin: Begin) -> None:
     """Its plugins read others than those in `src`."""
     text = begin({"pom.xml": "<artifactId>spring-boot-starter-web</artifactId>"})[0].files["Dockerfile"]
     assert "dependency:go-offline\nCOPY . .\n" in text
+
+
+@pytest.mark.parametrize(
+    ("procfile", "code", "expected"),
+    [
+        ("web: python server.py\nworker: python -u bot.py", "", [True, True]),
+        ("web: gunicorn app:app\nworker: TZ=UTC python3 bot.py", "", [False, True]),
+        ("web: python -m uvicorn app:app\nworker: celery -A app worker", "", [False, False]),
+        ("web: flask --app app run --port $PORT\nworker: cd x && python bot.py", "", [True, True]),
+        ("web: python server.py", "signal.signal(signal.SIGTERM, stop)\n", [False]),
+    ],
+)
+def test_plain_python_gets_a_first_process(
+    begin: Begin, procfile: str, code: str, expected: list[bool]
+) -> None:
+    """As process 1 it does not react to SIGTERM: each deploy would wait until it is killed."""
+    app = {"requirements.txt": "", "app.py": FLASK, "server.py": code, "bot.py": "", "Procfile": procfile}
+    assert [service.init for service in begin(app)[1].services] == expected
