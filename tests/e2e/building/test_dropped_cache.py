@@ -33,6 +33,12 @@ COPY --from=other /length /length
 COPY data /data
 """
 
+MOUNTING = """\
+FROM ftl-lab-busybox
+RUN --mount=type=cache,id={name},target=/cache,sharing=locked \\
+    for number in $(seq {files}); do echo > "/cache/$number"; done
+"""
+
 
 def test_the_cache_keeps_no_layer_of_an_image_that_was_dropped(
     project: Callable[..., Project], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -58,6 +64,26 @@ def test_the_cache_keeps_no_layer_of_an_image_that_was_dropped(
     assert shared.count(True) == KEPT
     # Those of the other stage, and at most those of images that were dropped since the last look.
     assert BUILDS <= shared.count(False) <= BUILDS + KEPT
+
+
+def test_two_looks_at_once_leave_the_cache_mounts_to_the_next_build(
+    project: Callable[..., Project], name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Docker before 23 refused the second one and kept its cache mounts: all later builds with them waited for ever."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    made = project({"Dockerfile": MOUNTING.format(name=name, files=60_000)})
+    built(made)
+
+    async def look() -> None:
+        async with Engine(local_url(), name="this machine") as engine:
+            await engine.build_cache(seconds=60)
+
+    async def look_four_times() -> None:
+        await asyncio.gather(*(look() for _ in range(4)))
+
+    asyncio.run(look_four_times())
+    made.write({"Dockerfile": MOUNTING.format(name=name, files=1)})
+    made.run("--json", "build", timeout=60).ok()  # what waits for such a mount reacts to no signal but SIGKILL
 
 
 async def records(size: int) -> list[bool]:

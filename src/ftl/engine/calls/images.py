@@ -9,6 +9,7 @@ from ftl.common import references
 from ftl.common.json_fields import as_int, as_object, as_objects, as_str, parse_json
 from ftl.engine import convert
 from ftl.engine.calls import body
+from ftl.engine.calls.disk_usage import disk_usage
 from ftl.engine.client import Client, checked
 from ftl.engine.errors import ignoring, none_if_missing
 from ftl.engine.transport.library import raw, unbounded
@@ -65,7 +66,7 @@ class ImageCalls:
             seconds: Time limit; EngineUnavailable is raised after it.
         """
         query = {"type": ["image", "build-cache"]}
-        answer = await self._client.send("sum up its disk usage", "GET", "system/df", query, seconds=seconds)
+        answer = await disk_usage(self._client, "sum up its disk usage", query, seconds=seconds)
         return convert.usage(as_object(answer))
 
     async def layers_size(self, *, seconds: float) -> int | None:
@@ -75,15 +76,13 @@ class ImageCalls:
         """
         if tuple(map(int, (await self._client.info()).api.split("."))) < _MEASURED_BY_TYPE:
             return None
-        answer = await self._client.send(
-            "measure its images", "GET", "system/df", {"type": "image"}, seconds=seconds
-        )
+        answer = await disk_usage(self._client, "measure its images", {"type": "image"}, seconds=seconds)
         return convert.usage(as_object(answer)).layers
 
     async def build_cache(self, *, seconds: float) -> tuple[CacheRecord, ...]:
         """Records of the build cache that no build uses; EngineUnavailable after a time limit."""
         query = {"type": "build-cache"}
-        answer = await self._client.send("list its build cache", "GET", "system/df", query, seconds=seconds)
+        answer = await disk_usage(self._client, "list its build cache", query, seconds=seconds)
         return convert.build_cache(as_object(answer))
 
     async def prune_build_cache(self, record: str = "", *, seconds: float) -> int:
