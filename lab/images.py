@@ -28,7 +28,10 @@ if TYPE_CHECKING:
     from ftl.engine.values import Image
 
 SUITES = ("bullseye", "bookworm", "trixie", "sid")
-SELDOM = ("bullseye", "sid", "registry", "pebble", "redis", "mariadb", "grpc", "ruby", "runner", "docker-cli")
+SELDOM = (
+    *("bullseye", "sid", "registry", "pebble", "redis", "mariadb"),
+    *("grpc", "ruby", "runner", "docker-cli", "apprise"),
+)
 """Made only when they are asked for by name."""
 
 RECIPE_LABEL = "ftl.lab.recipe"
@@ -218,6 +221,7 @@ IMAGES: dict[str, Callable[[Shelf], Coroutine[None, None, None]]] = {
     "mariadb": debian_program("mariadb"),
     "grpc": debian_program("grpc"),
     "ruby": debian_program("ruby"),
+    "apprise": debian_program("apprise"),
     "docker-cli": debian_program("docker-cli"),
 }
 

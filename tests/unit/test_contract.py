@@ -112,6 +112,7 @@ LABELS = {
     "ROLE_HOOK": "hook",
     "ROLE_RUN": "run",
     "ROLE_JOB": "job",
+    "ROLE_NOTIFY": "notify",
     "JOB": "ftl.job",
     "SCHEDULE": "ftl.schedule",
     "WHEN": "ftl.when",

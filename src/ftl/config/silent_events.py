@@ -1,10 +1,10 @@
-"""Notes on places for messages that never hear of what happens on the server by itself."""
+"""Notes on places for messages that only this machine reaches, and no server."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ftl.config.models.notification import NOT_FETCHED, SERVER_EVENTS
+from ftl.config.models.notification import SERVER_EVENTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,13 +19,13 @@ def silent_event_notes(project: Project) -> Iterator[str]:
     """
     missed = [event for event in SERVER_EVENTS if event in _events(project)]
     for index, one in enumerate(project.notify):
-        if not missed or one.events is not None or NOT_FETCHED in one.url or one.server_urls:
+        if not missed or one.events is not None or not one.is_here_alone:
             continue
         location = project.locations.nearest("notify", index)
         place = location.shown
         yield (
-            f"{place}: notify: {one.scheme}:// gets no {' and no '.join(missed)}, which the server sends by itself and "
-            "without apprise: use the webhook of the service, or write `events: [deploy, failure, rollback]`"
+            f"{place}: notify: {one.scheme}:// is of this machine, and gets no {' and no '.join(missed)}, which the "
+            "server sends by itself: write `events: [deploy, failure, rollback]`"
         )
 
 

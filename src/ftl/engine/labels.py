@@ -32,6 +32,7 @@ ROLE_STATE = "state"
 ROLE_HOOK = "hook"
 ROLE_RUN = "run"
 ROLE_JOB = "job"
+ROLE_NOTIFY = "notify"  # sends one message of the server, through apprise
 ROLE_NETWORK = "network"
 ROLE_VOLUME = "volume"
 ROLE_TRANSFER = "transfer"

@@ -176,16 +176,16 @@ async def _write(machine: Machine, argv: Sequence[str], text: str) -> None:
         )
 
 
-async def write_notifications(machine: Machine, project: str, *, certificates: bool) -> None:
+async def write_notifications(machine: Machine, project: str, *, certificates: bool, posts: bool) -> None:
     """Write the scripts that send a project's messages, and the line of the daily check.
 
-    Without `certificates` the line goes.
+    Without `certificates` the line goes. Where it `posts`, the server needs curl or wget.
 
     Raises:
         ServerError: The server cannot do it.
     """
     script = _certificates_script() if certificates else ""
-    argv = _command("notify", project, machine.engine_socket, _job_script(), script)
+    argv = _command("notify", project, machine.engine_socket, _job_script(), script, "posts" if posts else "")
     done = await machine.run(argv, timeout=SECONDS)
     if done.exit_code != 0:
         raise ServerError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ftl.config.models.notification import NOT_FETCHED, SERVER_EVENTS
+from ftl.config.models.notification import SERVER_EVENTS
 
 if TYPE_CHECKING:
     from ftl.config.checks.context import Checks
@@ -31,7 +31,7 @@ def registries(checks: Checks) -> None:
 
 
 def notifications(checks: Checks) -> None:
-    """A server sends to webhooks alone, and to chats that have one."""
+    """A server reaches no desktop and no log of this machine, and needs no image for a webhook."""
     for index, notification in enumerate(checks.project.notify):
         path: KeyPath = ("notify", index, "events")
         if notification.events == () and not checks.is_given(*path, 0):
@@ -39,8 +39,9 @@ def notifications(checks: Checks) -> None:
         for number, event in enumerate(notification.events or ()):
             if event not in SERVER_EVENTS:
                 continue
-            location = checks.location(*path, number)
-            if notification.url and NOT_FETCHED not in notification.url and not notification.server_urls:
-                kind = f"this kind of {notification.scheme}:// URL"
-                message = f"events: the server sends {event} by itself, and not to {kind}"
-                checks.report(location, message, "use the webhook of the service, or leave this event out")
+            if notification.is_here_alone:
+                message = f"events: the server sends {event} by itself, and {notification.scheme}:// is of this machine"
+                checks.report(checks.location(*path, number), message, "leave this event out")
+        if notification.server_urls and checks.is_given("notify", index, "image"):
+            message = "image: the server posts to the webhook of this URL, without apprise"
+            checks.report(checks.location("notify", index, "image"), message, "leave it out")

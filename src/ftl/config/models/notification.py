@@ -7,7 +7,7 @@ from dataclasses import field
 from typing import Literal, get_args
 
 from ftl.common.suggestions import closest_match
-from ftl.config.models.field_types import ListOf, Nested, Scalar, Section, key, key_metadata
+from ftl.config.models.field_types import IMAGE, ListOf, Nested, Scalar, Section, key, key_metadata
 from ftl.config.values.scalars import InvalidValue
 from ftl.config.values.webhooks import webhooks_of
 from ftl.dataclass import dataclass
@@ -22,6 +22,9 @@ NotificationEvent = HereEvent | ServerEvent
 
 HERE_EVENTS: tuple[HereEvent, ...] = get_args(HereEvent)
 SERVER_EVENTS: tuple[ServerEvent, ...] = get_args(ServerEvent)
+HERE_ALONE = frozenset({"dbus", "gio", "glib", "gnome", "kde", "macosx", "qt", "syslog", "windows"})
+"""Schemes of apprise that reach the machine that sends, and nothing else."""
+
 NOT_FETCHED = "********"
 """In place of a secret's value where it is not fetched, as for `ftl validate`."""
 
@@ -94,10 +97,16 @@ class Notification(Section):
     )
     events: tuple[NotificationEvent, ...] | None = key(
         ListOf(EVENT),
-        "Events that it gets messages about: `deploy`, `failure`, `rollback`, and `job_failure` and `certificate`. "
-        "These the server sends by itself: to webhooks, and to Slack, Discord, Telegram, ntfy and Mattermost.",
+        "Events that it gets messages about: `deploy`, `failure`, `rollback`, and `job_failure` and `certificate`, "
+        "which the server sends by itself.",
         None,
         default_text="all that its URL can get",
+    )
+    image: str = key(
+        IMAGE,
+        "An image with apprise and its Python, in which the server sends `job_failure` and `certificate`. Not for "
+        "webhooks, nor for Slack, Discord, Telegram, ntfy and Mattermost: the server posts to these.",
+        "caronc/apprise:latest",
     )
 
     @property
@@ -115,9 +124,14 @@ class Notification(Section):
         """The webhooks to which a server posts messages; none where only apprise can send."""
         return (self.url,) if self.is_webhook else webhooks_of(self.url)
 
+    @property
+    def is_here_alone(self) -> bool:
+        """Whether no server can send to it."""
+        return self.scheme in HERE_ALONE
+
     def gets(self, event: NotificationEvent) -> bool:
         """Whether it gets messages about an event."""
-        if event in SERVER_EVENTS and not self.server_urls:
+        if event in SERVER_EVENTS and self.is_here_alone:
             return False
         return self.events is None or event in self.events
 

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from ftl.deploy.observe.state import Observed
     from ftl.engine.values import Container
 
+HELPERS = (labels.ROLE_TRANSFER, labels.ROLE_NOTIFY)
+"""Roles of helpers."""
+
 HELPER_SECONDS = 3600.0
 """Age at which a helper that does not run is abandoned.
 
@@ -26,7 +29,7 @@ The server removes it by itself, unless it restarts meanwhile.
 def abandoned(observed: Observed) -> tuple[Container, ...]:
     """The project's helpers, and its throwaway databases, that nobody uses any more."""
     now = observed.info.now
-    own = (*observed.of_role(labels.ROLE_TRANSFER), *observed.of_role(labels.ROLE_RUN))
+    own = (one for role in (*HELPERS, labels.ROLE_RUN) for one in observed.of_role(role))
     return tuple(container for container in own if is_abandoned(container, now))
 
 
@@ -35,5 +38,5 @@ def is_abandoned(container: Container, now: float) -> bool:
     age = now - container.created
     if labels.DRILL in container.labels:
         return container.state in ("exited", "dead") or age > DRILL_SECONDS
-    is_helper = container.labels.get(labels.ROLE) == labels.ROLE_TRANSFER
+    is_helper = container.labels.get(labels.ROLE) in HELPERS
     return is_helper and container.state != "running" and age > HELPER_SECONDS

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ftl.dataclass import dataclass
 from ftl.deploy.observe.abandoned import abandoned
 from ftl.deploy.observe.state import release_of
+from ftl.deploy.plan.records.pulled import sending_images
 from ftl.deploy.plan.records.retention import retention
 from ftl.deploy.plan.tracks.ended_watch import running_watch
 from ftl.engine import labels
@@ -86,6 +87,7 @@ def leftovers(observed: Observed, local_images: Iterable[Image], *, keep: int) -
     built_here = stays.unused_dependency_tags(local_images, removed=gone)
     needed = {entry.image_id for record in stays.kept for entry in record.services.values()}
     needed |= {container.image_id for container in observed.containers if container.id not in gone}
+    sending = [image for server in observed.servers for image in sending_images(server.notify)]
     return Leftovers(
         containers=containers,
         tags=tuple(dict.fromkeys((*tags, *only_here, *built_here))),
@@ -94,7 +96,7 @@ def leftovers(observed: Observed, local_images: Iterable[Image], *, keep: int) -
         records=tuple(each for each in stays.outdated_records if each.number < oldest),
         networks=tuple(dict.fromkeys(_unused_networks(observed, gone))),
         watch=watch,
-        pulled=stays.unused_pulled(removed=gone),
+        pulled=stays.unused_pulled(removed=gone, named=sending),
     )
 
 

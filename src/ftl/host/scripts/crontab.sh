@@ -3,7 +3,8 @@
 # $1: "check", "compare" or "write" (jobs), "expire" (a preview) or "follow" (a cluster); $2: the project.
 # "check": $3 and so on are time zones; prints what is missing, and exits 3.
 # "notify": $3 is the engine's socket (or empty), $4 the text of job.sh, $5 that of certificates.sh, or nothing if no
-# certificate is to be checked; exits 3 if the server cannot send messages. Its line has a mark of its own.
+# certificate is to be checked, $6 anything where it posts to webhooks; exits 3 if the server cannot send messages. Its line has a
+# mark of its own.
 # "compare": as "write", with the digest of job.sh for its text; prints "lost" where no job may be started, "outdated" where
 # job.sh is that of another FTL, and else nothing.
 # "checks": prints "lost" where no daily check of certificates is started.
@@ -108,7 +109,7 @@ if [ "$action" = notify ]; then
     fi
     [ ! -e "$HOME/.ftl/job.sh" ] || write_script job.sh "$2" # an earlier FTL's sends nothing
     if command -v crontab >/dev/null; then replace_lines "# ftl-certificates $project" "$ours"; fi
-    command -v curl >/dev/null || command -v wget >/dev/null || fail 'there is neither curl nor wget'
+    [ -z "$4" ] || command -v curl >/dev/null || command -v wget >/dev/null || fail 'there is neither curl nor wget'
     [ -n "$3" ] || exit 0
     command -v openssl >/dev/null || fail 'there is no openssl, which reads certificates'
     { command -v crontab >/dev/null && cron_runs; } || fail 'cron is not running'

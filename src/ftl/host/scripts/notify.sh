@@ -1,8 +1,8 @@
-# Posts messages to the webhooks of a project, and tells whether another server has them and the jobs by now. Follows ftl.proxy's
+# Sends messages to the places of a project, and tells whether another server has them and the jobs by now. Follows ftl.proxy's
 # docker.sh, which defines `docker`, and records.sh. Runs on the server.
 #
-# The webhooks are in a file among the release records, which only users of the engine can read: lines "server NAME",
-# "host NAME" (whose certificate is checked), "job NAME" (which this server runs) and "url EVENT URL".
+# The places are in a file among the release records, which only users of the engine can read: lines "server NAME", "host NAME"
+# (whose certificate is checked), "job NAME" (which this server runs), "url EVENT URL" (a webhook) and "apprise EVENT IMAGE URL".
 
 # A power cut may have damaged it: the last line says that it is whole, and the file before it is there then.
 notify_file() { # PROJECT
@@ -31,14 +31,32 @@ post() { # JSON
     fi
 }
 
+# Sends through apprise, in a container that ends with it. The URL and the message come by stdin here, too, and no log has what
+# apprise says of them. An image that somebody has pruned is pulled again.
+by_apprise() { # PROJECT IMAGE; stdin: URL, title, body
+    docker_within 300 run --rm -i --label "ftl.project=$1" --label ftl.role=notify --log-driver none \
+        --read-only --tmpfs /tmp --cap-drop ALL --security-opt no-new-privileges --memory 256m --pids-limit 64 \
+        --entrypoint python3 "$2" -c 'import os, sys, threading
+limit = threading.Timer(60, os._exit, [1])
+limit.daemon = True
+limit.start()
+import apprise
+url, title, body = sys.stdin.read().splitlines()
+place = apprise.Apprise.instantiate(url, suppress_exceptions=True)
+sys.exit(not (place and place.notify(title=title, body=body, notify_type="failure")))'
+}
+
 notify() { # PROJECT EVENT TEXT: a text without quotation marks and backslashes
     notify_lines=$(notify_file "$1")
     notify_server=$(printf '%s\n' "$notify_lines" | sed -n 's/^server //p')
     notify_text="$1: $3, on $notify_server"
     notify_json="{\"text\": \"$notify_text\", \"content\": \"$notify_text\", \"event\": \"$2\", \"project\": \"$1\", \
 \"server\": \"$notify_server\"}"
-    printf '%s\n' "$notify_lines" | while read -r notify_kind notify_event notify_url; do
-        [ "$notify_kind $notify_event" != "url $2" ] || printf '%s\n' "$notify_url" | post "$notify_json" >/dev/null 2>&1
+    printf '%s\n' "$notify_lines" | while read -r notify_kind notify_event notify_place; do
+        case "$notify_kind $notify_event" in
+        "url $2") printf '%s\n' "$notify_place" | post "$notify_json" ;;
+        "apprise $2") printf '%s\n' "${notify_place#* }" "$1: $3" "on $notify_server" | by_apprise "$1" "${notify_place%% *}" ;;
+        esac >/dev/null 2>&1
     done
 }
 

@@ -189,7 +189,7 @@ async def _end_jobs(session: Session, project: str) -> None:
     with suppress(FtlError):  # no store: it was no manager
         await write_notify(session.engine, project, b"")
     with suppress(FtlError):  # it can send nothing anyway
-        await crontab.write_notifications(session.machine, project, certificates=False)
+        await crontab.write_notifications(session.machine, project, certificates=False, posts=False)
 
 
 async def _tried(call: Awaitable[None]) -> bool:

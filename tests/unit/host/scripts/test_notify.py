@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
 
 DOCKER = """#!/bin/sh
 case "$*" in
+*run*--entrypoint*)
+    printf '%s\n' "$@" >"$HOME/argv"
+    for program; do :; done
+    exec "$(cat "$HOME/python")" -c "$program"
+    ;;
 *ps*label=ftl.role=state*) [ -e "$HOME/pruned" ] || echo 5t0re ;;
 *ps*label=ftl.role=proxy*) echo pr0xy ;;
 *volume*inspect*ftl-state*) echo state ;;
@@ -157,6 +163,24 @@ def test_no_command_line_has_the_url(tmp_path: Path, receiver: Receiver) -> None
     server.cron()
     assert "s3cr3t" not in (tmp_path / "argv").read_text()
     assert (tmp_path / "stdin").read_text() == f'url = "{receiver.url}"\n'
+
+
+def test_other_places_get_it_through_apprise(tmp_path: Path, receiver: Receiver) -> None:
+    """In a container of the image; neither the URL nor the message is an argument, and others get theirs."""
+    server = Server(tmp_path)
+    (tmp_path / "python").write_text(sys.executable)
+    mail = receiver.url.replace("http:", "json:")
+    places = (f"apprise {event} ours:1 {mail}" for event in ("certificate", "job_failure"))
+    server.webhooks("server shop.example.com", *places, f"url job_failure {receiver.url}")
+    server.job(exit_code="3 false")
+    assert server.cron().returncode == 0
+    through, posted = receiver.posts
+    assert (through.path, through.fields["title"], through.fields["message"], through.fields["type"]) == (
+        "/T0/s3cr3t-t0k3n", "shop: the job nightly ended with status 3", "on shop.example.com", "failure",
+    )  # fmt: skip
+    assert posted.fields["text"] == "shop: the job nightly ended with status 3, on shop.example.com"
+    argv = (tmp_path / "argv").read_text()
+    assert ("ours:1\n-c\n" in argv, "s3cr3t" in argv, "nightly" in argv) == (True, False, False)
 
 
 @pytest.mark.parametrize(

@@ -137,10 +137,10 @@ def test_a_host_without_a_certificate_is_posted_and_a_proxy_that_is_down_is_not(
     assert post.fields["text"] == "shop: there is no certificate for shop.example.com, on shop.example.com"
 
 
-def install(server: Server, *, certificates: bool) -> subprocess.CompletedProcess[bytes]:
+def install(server: Server, *, certificates: bool, posts: bool = True) -> subprocess.CompletedProcess[bytes]:
     """Write the scripts and the line of a project."""
     machine = FakeMachine()
-    asyncio.run(crontab.write_notifications(machine, "shop", certificates=certificates))
+    asyncio.run(crontab.write_notifications(machine, "shop", certificates=certificates, posts=posts))
     argv = list(machine.commands[0])
     argv[2] = (
         argv[2]
@@ -241,10 +241,15 @@ def test_a_server_that_cannot_send_or_check_says_what_is_missing(
     assert (done.returncode, done.stdout) == (3, words)
 
 
+def test_a_server_that_posts_nothing_needs_neither_curl_nor_wget(tmp_path: Path) -> None:
+    """It sends through apprise, with the engine."""
+    assert install(Server(tmp_path, "curl", "wget"), certificates=False, posts=False).returncode == 0
+
+
 def test_what_is_missing_is_the_cause_of_the_error() -> None:
     """Which the runner of the step makes a note of."""
     machine = FakeMachine()
     machine.answer("notify", answer=CommandOutput(3, b"there is neither curl nor wget\n"))
     with pytest.raises(ServerError, match="cannot send notifications") as caught:
-        asyncio.run(crontab.write_notifications(machine, "shop", certificates=False))
+        asyncio.run(crontab.write_notifications(machine, "shop", certificates=False, posts=True))
     assert caught.value.cause == "there is neither curl nor wget"

@@ -130,11 +130,24 @@ async def tag_pulled(context: DeployContext, step: TagPulled) -> None:
 
 @RUNNERS.runs(BringImage)
 async def bring_image(context: DeployContext, step: BringImage) -> None:
-    """Get an image that FTL did not build onto the server."""
+    """Get an image that FTL did not build onto the server; without one for messages it is a note."""
+    try:
+        await _bring_marked(context, step)
+    except FtlError as error:
+        if not step.sends:
+            raise
+        because = f" ({error.cause})" if error.cause else ""
+        context.emit(
+            Note(f"the server sends no messages: {error.message}{because}", "warning", hint=error.hint)
+        )
+
+
+async def _bring_marked(context: DeployContext, step: BringImage) -> None:
     # Since the plan was made, another project may have brought it, or somebody by hand.
-    before = await context.engine.image(step.reference) if step.owners else None
+    marked = step.sends or bool(step.owners)
+    before = await context.engine.image(step.reference) if marked else None
     result = await _bring(context, step.reference, step.platform, _urgency(context, step))
-    if not step.owners:
+    if not marked:
         return
     image = await image_on_server(context, step.reference)
     if before is not None:
@@ -190,7 +203,7 @@ async def _mark(engine: Engine, image: Image, marks: Iterable[PullMark | None]) 
 
 
 def _urgency(context: DeployContext, step: BringImage) -> Urgency:
-    if not step.owners:
+    if not step.owners and not step.sends:
         return Urgency.PROXY
     dependencies = {dependency.name for dependency in context.project.dependencies}
     return Urgency.SERVICE if dependencies.isdisjoint(step.owners) else Urgency.DEPENDENCY

@@ -26,9 +26,11 @@ async def set_notifications(context: DeployContext, step: SetNotifications) -> N
     """
     try:
         await store.write_notify(context.engine, step.project, step.lines)
-        await shielded(
-            crontab.write_notifications(context.machine, step.project, certificates=step.certificates)
+        posts = b"\nurl " in step.lines
+        written = crontab.write_notifications(
+            context.machine, step.project, certificates=step.certificates, posts=posts
         )
+        await shielded(written)
     except FtlError as error:
         if step.lines:
             because = f" ({error.cause})" if error.cause else ""

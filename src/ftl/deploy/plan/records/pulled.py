@@ -60,6 +60,12 @@ def unused_images(
     return tuple(PulledImage(image, tuple(own)) for image, own in marks.items() if image not in used)
 
 
+def sending_images(lines: bytes) -> tuple[str, ...]:
+    """Images in which a server sends messages, by what it was told (`ftl.host`'s notify.sh)."""
+    words = (line.split() for line in lines.decode().splitlines() if line.startswith("apprise "))
+    return tuple(dict.fromkeys(image for _, _, image, _ in words))
+
+
 def images_of_removed(observed: Observed) -> tuple[PulledImage, ...]:
     """All pulled images of a project that is removed.
 

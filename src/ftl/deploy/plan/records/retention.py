@@ -95,7 +95,7 @@ class Retention:
 
         Args:
             removed: IDs of containers that are gone by then.
-            named: References of images that the plan creates containers from.
+            named: References of images that the plan creates containers from, or that servers send messages in.
         """
         entries: list[ServiceRecord | DependencyRecord] = []
         for record in self._newest_first:

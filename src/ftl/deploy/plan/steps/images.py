@@ -20,6 +20,7 @@ class BringImage(Step):
 
     Attributes:
         owners: Services and dependencies that run it.
+        sends: The server sends messages in it: without it a deploy goes on.
     """
 
     kind = "bring_image"
@@ -28,6 +29,7 @@ class BringImage(Step):
     reference: str
     platform: str
     owners: tuple[str, ...] = ()
+    sends: bool = False
 
     def at(self, lookup: ServerLookup) -> Iterable[Step]:
         servers = lookup.lacking(self.reference, self.owners)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ftl.deploy.names import network_of
 from ftl.deploy.observe.abandoned import abandoned
 from ftl.deploy.plan.exclusive import has_data, stopped_before
+from ftl.deploy.plan.records.pulled import sending_images
 from ftl.deploy.plan.rolling_restart import rolling_replacements
 from ftl.deploy.plan.steps.base import ContainerRef, refs
 from ftl.deploy.plan.steps.containers import SetRestartPolicy, StopAndRemove, StopContainers
@@ -14,6 +15,7 @@ from ftl.deploy.plan.steps.images import DropPulled, DropTags
 from ftl.deploy.plan.steps.jobs import RemoveJobs
 from ftl.deploy.plan.steps.proxy import Drain, RemoveRoutes
 from ftl.deploy.plan.steps.records import AmendRecords, CompactRecords
+from ftl.deploy.plan.tracks.notifications import told_lines
 from ftl.deploy.plan.tracks.watch import watched
 from ftl.engine import labels
 
@@ -122,6 +124,7 @@ def _unneeded_images(diff: Diff, retention: Retention, removed: Set[str]) -> tup
         return ()
     starting = [diff.service_image(change) for change in diff.starting]
     starting += [diff.dependency_image(change) for change in diff.dependencies if change.starts]
+    starting += [image for _, lines in told_lines(diff) for image in sending_images(lines)]
     return retention.unused_pulled(removed=removed, named=starting)
 
 

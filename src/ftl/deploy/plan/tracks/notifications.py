@@ -6,30 +6,31 @@ from typing import TYPE_CHECKING
 
 from ftl.config.models.notification import SERVER_EVENTS
 from ftl.config.models.server import WEB
+from ftl.deploy.plan.records.pulled import is_unclaimed, sending_images
+from ftl.deploy.plan.steps.images import BringImage, ClaimImage
 from ftl.deploy.plan.steps.notifications import SetNotifications
 from ftl.proxy.tls.policy import secured_hosts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ftl.deploy.observe.state import Observed
+    from ftl.config.models.notification import Notification, ServerEvent
+    from ftl.deploy.observe.state import Observed, ServerView
     from ftl.deploy.plan.diff import Diff
     from ftl.deploy.plan.model import Track
+    from ftl.deploy.plan.steps.base import Step
 
 
 def notifications_track(diff: Diff) -> Track:
-    """Write where the server sends messages, if that changed or with a new release.
+    """Write where the server sends messages, and bring the images that it needs for it.
 
-    With each, since another user may have deployed the last one, whose crontab has the line; and where a crontab that
-    had jobs, or the line, was lost. Only ftl.yaml has the webhooks: a rollback leaves them as they are, and writes of
-    which jobs and hosts they hear by now: a line of another user's crontab may start what it has removed. Of several
-    servers, the first one sends: it has the jobs. One that was the first before ends; while the first is down, it goes
-    on.
+    With each release, since another user may have deployed the last one, whose crontab has the line; and where the
+    lines changed, or a crontab that had jobs, or the line, was lost. Only ftl.yaml has the places: a rollback leaves
+    them as they are, and writes of which jobs and hosts they hear by now: a line of another user's crontab may start
+    what it has removed. Of several servers, the first one sends: it has the jobs. One that was the first before ends;
+    while the first is down, it goes on.
     """
-    first = diff.project.servers[0].host if diff.observed.is_cluster else ""
-    if diff.request.purpose.same_release or first in diff.observed.down:
-        return ()
-    return tuple(_steps(diff, first))
+    return () if _stays(diff) else tuple(_steps(diff))
 
 
 def ended_notifications(observed: Observed) -> Track:
@@ -41,23 +42,44 @@ def ended_notifications(observed: Observed) -> Track:
     )
 
 
-def _steps(diff: Diff, first: str) -> Iterator[SetNotifications]:
+def told_lines(diff: Diff) -> Iterator[tuple[ServerView, bytes]]:
+    """Yield each server, and its lines after the plan."""
+    first, by_record = _first(diff), diff.request.purpose.from_record
     for server in diff.observed.servers:
-        if diff.request.purpose.from_record and (server.name != first or not server.notify):
-            continue  # what another server has, this one cannot get
-        lines = server_lines(diff, server.notify) if server.name == first else b""
-        again = diff.makes_release or diff.observed.crontab_differs or diff.observed.check_lost
-        if lines != server.notify or (lines and again):
+        # A rollback cannot move what another server has.
+        if _stays(diff) or (by_record and (server.name != first or not server.notify)):
+            yield server, server.notify
+        else:
+            yield server, server_lines(diff, server.notify) if server.name == first else b""
+
+
+def _stays(diff: Diff) -> bool:
+    """Whether all servers keep their lines."""
+    return diff.request.purpose.same_release or _first(diff) in diff.observed.down
+
+
+def _first(diff: Diff) -> str:
+    return diff.project.servers[0].host if diff.observed.is_cluster else ""
+
+
+def _steps(diff: Diff) -> Iterator[Step]:
+    again = diff.makes_release or diff.observed.crontab_differs or diff.observed.check_lost
+    for server, lines in told_lines(diff):
+        at = (server.name,)
+        for image in sending_images(lines):
+            if not server.has_image(image):
+                yield BringImage(image, server.info.platform, sends=True, servers=at)
+            elif is_unclaimed(diff.observed, image):
+                yield ClaimImage(image, servers=at)
+        if lines != server.notify or (lines and again and server.name == _first(diff)):
             certificates = b"\nhost " in lines
-            yield SetNotifications(
-                diff.project.name, lines, certificates=certificates, servers=(server.name,)
-            )
+            yield SetNotifications(diff.project.name, lines, certificates=certificates, servers=at)
 
 
 def server_lines(diff: Diff, before: bytes) -> bytes:
-    """Lines for notify.sh: the server's name, hosts to check, jobs, webhooks; empty without one.
+    """Lines for notify.sh: the server, hosts to check, jobs, places; empty without a place.
 
-    A rollback has the webhooks, and the server's name, of the lines `before` it.
+    A rollback has the places, and the server's name, of the lines `before` it.
 
     The certificates of these hosts are those that somebody has to renew: an authority, or the user. The first of
     several servers sees those that all proxies have, if it has one.
@@ -69,24 +91,29 @@ def server_lines(diff: Diff, before: bytes) -> bytes:
         for host, secured in secured_hosts([diff.target_site] if diff.target_site is not None else []).items()
         if is_web and (secured.uses_acme or secured.certificate is not None)
     ]
+    jobs = [*(job.name for job in diff.project.jobs), *(backup.job for backup in diff.project.backups)]
     stored = before.decode().splitlines() if diff.request.purpose.from_record else []
     name = next((line for line in stored if line.startswith("server ")), f"server {diff.project.server.host}")
-    urls = [line for line in stored if line.startswith("url ")]
+    places = [line for line in stored if line.startswith(("url ", "apprise "))]
     if not diff.request.purpose.from_record:
-        urls = [
-            f"url {event} {url}"
+        places = [
+            line
             for event in SERVER_EVENTS
             if event != "certificate" or hosts
             for one in diff.project.notify
             if one.gets(event)
-            for url in one.server_urls
+            for line in _places(one, event, comes_about=event != "job_failure" or bool(jobs))
         ]
-    if not urls:
+    if not places:
         return b""
-    checked = (
-        [f"host {host}" for host in hosts] if any(url.startswith("url certificate ") for url in urls) else []
-    )
-    jobs = [*(job.name for job in diff.project.jobs), *(backup.job for backup in diff.project.backups)]
-    missed = [f"job {job}" for job in jobs] if any(url.startswith("url job_failure ") for url in urls) else []
-    lines = (name, *checked, *missed, *urls)
-    return "".join(f"{line}\n" for line in lines).encode()
+    told = {line.split()[1] for line in places}
+    checked = [f"host {host}" for host in hosts] if "certificate" in told else []
+    missed = [f"job {job}" for job in jobs] if "job_failure" in told else []
+    return "".join(f"{line}\n" for line in (name, *checked, *missed, *places)).encode()
+
+
+def _places(one: Notification, event: ServerEvent, *, comes_about: bool) -> list[str]:
+    """Lines about one place: its webhooks, else its URL for apprise, if the event can come about."""
+    if one.server_urls:
+        return [f"url {event} {url}" for url in one.server_urls]
+    return [f"apprise {event} {one.image} {one.url}"] if comes_about else []

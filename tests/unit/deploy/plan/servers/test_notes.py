@@ -9,8 +9,10 @@ import pytest
 
 from ftl.config.models.container import Resources
 from ftl.config.models.notification import Notification
+from ftl.config.models.project import Job
 from ftl.config.models.proxy import Proxy
 from ftl.config.models.server import ClusterServer
+from ftl.deploy.plan.steps.images import BringImage
 from ftl.deploy.plan.steps.notifications import SetNotifications
 from ftl.deploy.plan.steps.records import EnsureStore
 from ftl.operations.changes.remove import plan_remove
@@ -99,6 +101,16 @@ def test_a_change_of_the_order_alone_moves_the_messages() -> None:
     assert found.record is None
     views = tuple(replace(view, notify=wanted[view.name]) for view in seen.views)
     assert where(plan(asked, replace(seen, views=views)), SetNotifications) == []
+
+
+def test_the_image_for_messages_is_on_the_server_that_sends_them() -> None:
+    """Each of several would have it for nothing."""
+    job = Job(name="nightly", service="web", command="true", schedule="15 3 * * *")
+    place = Notification(url="mailto://me:s3cr3t@example.com")
+    asked = cluster(service(), notify=(place,), jobs=(job,))
+    found = plan(asked, observed(asked, *tasks_of(asked, "r1"), live="r1"))
+    brought = [step for step in found.steps if isinstance(step, BringImage) and step.sends]
+    assert [(step.reference, step.servers) for step in brought] == [(place.image, ("a",))]
 
 
 def test_a_removed_project_sends_nothing_from_any_server() -> None:

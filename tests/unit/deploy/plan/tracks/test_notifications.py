@@ -9,8 +9,12 @@ from ftl.config.models.notification import Notification
 from ftl.config.models.project import Job
 from ftl.config.models.proxy import Proxy
 from ftl.deploy.plan.planner import PlanInputs, make_plan
+from ftl.deploy.plan.steps.images import BringImage
 from ftl.deploy.plan.steps.notifications import SetNotifications
 from ftl.deploy.request import Author, PlanRequest, RestoredRelease
+from ftl.engine.marks import pull_mark
+from ftl.engine.values import Image
+from ftl.operations.changes.prune import plan_prune
 from ftl.operations.changes.remove import plan_remove
 from ftl.releases.file_copies import newest
 from ftl.releases.store import parse_history
@@ -22,6 +26,11 @@ if TYPE_CHECKING:
     from ftl.deploy.plan.model import Plan
 
 HOOK = "https://hooks.example.com/T0/s3cr3t"
+APPRISE = "caronc/apprise:latest"
+MAIL = (
+    b"server server\nhost shop.example.com\n"
+    b"apprise certificate caronc/apprise:latest mailto://me:s3cr3t@example.com\n"
+)
 LINES = (
     b"server server\nhost shop.example.com\n"
     b"url job_failure https://hooks.example.com/T0/s3cr3t\nurl certificate https://hooks.example.com/T0/s3cr3t\n"
@@ -54,7 +63,7 @@ def lines(asked: Project) -> bytes:
 
 def test_the_server_gets_its_name_the_hosts_and_the_webhooks_after_the_switch() -> None:
     """The step's text, which plans and events print, has no URL in it."""
-    asked = notifying(Notification(url=HOOK), Notification(url="slack://a/b/c"))
+    asked = notifying(Notification(url=HOOK), Notification(url="gnome://x"))
     found = plan(asked, server(asked, ready=False))
     (step,) = told(found)
     assert step.lines == LINES
@@ -65,9 +74,10 @@ def test_the_server_gets_its_name_the_hosts_and_the_webhooks_after_the_switch() 
 
 
 def test_the_server_gets_the_webhooks_of_chats() -> None:
-    """Apprise is not there, and a chat's webhook needs none of it."""
-    chats = (Notification(url="tgram://12:s3cr3t/7/8"), Notification(url="pover://user@token", events=None))
-    found = lines(notifying(*chats)).decode().splitlines()
+    """It needs no apprise for them."""
+    asked = notifying(Notification(url="tgram://12:s3cr3t/7/8"))
+    assert "BringImage" not in kinds(plan(asked, live(asked)))
+    found = lines(asked).decode().splitlines()
     top = "https://api.telegram.org/bot12:s3cr3t/sendMessage?chat_id="
     events = ("job_failure", "certificate")
     assert found == [
@@ -85,16 +95,16 @@ def test_the_server_gets_the_jobs_that_it_would_miss() -> None:
 
 def test_a_place_that_never_hears_of_the_server_is_noted() -> None:
     """Whoever writes its events has chosen them; a rollback says nothing of it."""
-    silent = notifying(Notification(url="pover://user@token"))
+    silent = notifying(Notification(url="gnome://x"))
     assert [
         note
         for note in plan(silent, server(silent, ready=False)).notes
-        if "pover:// gets no certificate" in note
+        if "gnome:// is of this machine, and gets no certificate" in note
     ]
     for quiet in (
-        notifying(Notification(url="pover://user@token", events=("deploy",))),
-        notifying(Notification(url="slack://T0AB/B0AB/s3cr3t")),
-        notifying(Notification(url="pover://user@token"), proxy=Proxy(tls="off")),
+        notifying(Notification(url="gnome://x", events=("deploy",))),
+        notifying(Notification(url="pover://user@token")),
+        notifying(Notification(url="gnome://x"), proxy=Proxy(tls="off")),
     ):
         assert [note for note in plan(quiet, server(quiet, ready=False)).notes if "gets no" in note] == []
 
@@ -123,10 +133,64 @@ def test_without_a_public_certificate_only_jobs_are_reported() -> None:
 
 
 def test_nothing_is_told_that_the_server_cannot_send() -> None:
-    """Neither URLs of apprise, nor those for deploys only."""
-    assert (
-        lines(notifying(Notification(url="slack://a/b/c"), Notification(url=HOOK, events=("deploy",)))) == b""
-    )
+    """Neither to a desktop of this machine, nor what is for deploys only."""
+    assert lines(notifying(Notification(url="gnome://x"), Notification(url=HOOK, events=("deploy",)))) == b""
+
+
+def mail(*, image: str = APPRISE, **settings: object) -> Project:
+    """A project that sends mail; it has a certificate, and no job."""
+    return notifying(Notification(url="mailto://me:s3cr3t@example.com", image=image), **settings)
+
+
+def with_image(observed: Observed, *owners: str) -> Observed:
+    """The server has apprise's image, which FTL brought for these projects."""
+    identity = f"sha256:{7:064x}"
+    marks = (pull_mark(owner, APPRISE, identity) for owner in owners)
+    tags = (APPRISE, *(mark.text for mark in marks if mark is not None))
+    image = Image(identity, tags, (), (), {}, "linux/amd64", 1)
+    return replace(observed, images=(*observed.images, image))
+
+
+def test_the_server_gets_an_image_with_apprise_for_other_places() -> None:
+    """After the switch, and only where something can come about that is to be sent there."""
+    asked = mail()
+    found = plan(asked, server(asked, ready=False))
+    (step,) = told(found)
+    assert step.lines == MAIL
+    (brought,) = (one for one in found.steps if isinstance(one, BringImage) and one.sends)
+    assert (brought.reference, brought.text) == (APPRISE, f"fetch image {APPRISE}")
+    names = [type(one).__name__ for one in found.steps if one is brought or not isinstance(one, BringImage)]
+    assert names.index("Switch") < names.index("BringImage") < names.index("SetNotifications")
+    for silent in (
+        mail(proxy=Proxy(tls="off")),
+        notifying(Notification(url="mailto://a:b@c.de", events=("failure",))),
+    ):
+        assert lines(silent) == b""
+        assert not [one for one in plan(silent, live(silent)).steps if isinstance(one, BringImage)]
+    job = Job(name="nightly", service="web", command="true", schedule="15 3 * * *")
+    assert b"\napprise job_failure " in lines(mail(proxy=Proxy(tls="off"), jobs=(job,)))
+
+
+def test_the_image_is_brought_where_it_is_not_there_and_kept_where_it_is() -> None:
+    """Somebody has pruned it: without a release; another project's is marked for this one, too."""
+    asked = mail()
+    there = live(asked, MAIL)
+    assert kinds(plan(asked, there)) == ["BringImage"]
+    assert plan(asked, with_image(there, "shop")).empty
+    assert kinds(plan(asked, with_image(there, "other"))) == ["ClaimImage"]
+    assert plan_prune(with_image(there, "shop"), (), keep=2).empty
+
+
+def test_the_image_goes_when_nothing_is_sent_in_it_any_more() -> None:
+    """With the places, or by another name; a prune removes what was left, and a rollback nothing."""
+    there = with_image(live(mail(), MAIL), "shop")
+    assert kinds(plan(project(), there)) == ["SetNotifications", "DropPulled"]
+    assert kinds(plan(mail(image="ours:1"), there)) == ["BringImage", "SetNotifications", "DropPulled"]
+    assert kinds(plan_prune(replace(there, notify=b""), (), keep=2)) == ["DropPulled"]
+    assert "DropPulled" in kinds(plan_remove(there, volumes=False))
+    request = PlanRequest(project(), purpose=RestoredRelease("r1"))
+    inputs = PlanInputs(Author("me@here"), images(project(), "sha256:two"))
+    assert "DropPulled" not in kinds(make_plan(request, inputs, there))
 
 
 def test_a_change_of_the_webhooks_alone_makes_no_release() -> None:

@@ -73,6 +73,7 @@ HOUR = 3600.0
         (labels.ROLE_TRANSFER, {}, "created", 2 * HOUR, True),
         (labels.ROLE_TRANSFER, {}, "created", 60.0, False),
         (labels.ROLE_TRANSFER, {}, "running", 9 * HOUR, False),  # reads a large backup
+        (labels.ROLE_NOTIFY, {}, "created", 2 * HOUR, True),  # its script was killed just then
         (labels.ROLE_RUN, {labels.DRILL: "true"}, "exited", 60.0, True),
         (labels.ROLE_RUN, {labels.DRILL: "true"}, "running", 7 * HOUR, True),
         (labels.ROLE_RUN, {labels.DRILL: "true"}, "running", HOUR, False),

@@ -51,6 +51,33 @@ async def left(engine: FakeEngine) -> list[set[str]]:
     return [{*image.tags, *image.digests} for image in await engine.images()]
 
 
+def test_an_image_for_messages_is_marked_and_one_that_cannot_be_had_is_a_note() -> None:
+    """The release is live: the deploy goes on, and the next one tries again."""
+
+    async def check() -> None:
+        engine = FakeEngine()
+        events: list[Event] = []
+        context = replace(context_on(engine, FakeEngine(), is_local=False), emit=events.append)
+        step = BringImage(REFERENCE, "linux/amd64", sends=True)
+        await bring_image(context, step)
+        (note,) = events
+        assert isinstance(note, Note)
+        assert note.level == "warning"
+        assert note.text.startswith(
+            f"the server sends no messages: the server cannot pull {REFERENCE}, and this"
+        )
+        assert note.hint == "check its name and tag"
+        _, image = await engine_with(owners=())
+        engine.registry[REFERENCE] = image
+        await bring_image(context, step)
+        (found,) = await engine.images()
+        assert [mark.project for mark in marks_on(found)] == ["shop"]
+        assert [event for event in events if isinstance(event, Note)] == [note]
+        assert not context.images
+
+    run(check())
+
+
 def test_what_ftl_brings_is_marked_and_what_was_there_is_not() -> None:
     """Also where somebody has pulled it since the plan was made; what another project brought is claimed."""
 
