@@ -130,7 +130,10 @@ async def tag_pulled(context: DeployContext, step: TagPulled) -> None:
 
 @RUNNERS.runs(BringImage)
 async def bring_image(context: DeployContext, step: BringImage) -> None:
-    """Get an image that FTL did not build onto the server; without one for messages it is a note."""
+    """Get an image that FTL did not build onto the server.
+
+    A failure about one for messages is only a note.
+    """
     try:
         await _bring_marked(context, step)
     except FtlError as error:

@@ -61,7 +61,7 @@ def unused_images(
 
 
 def sending_images(lines: bytes) -> tuple[str, ...]:
-    """Images in which a server sends messages, by what it was told (`ftl.host`'s notify.sh)."""
+    """Images in which a server sends messages, by the lines that `ftl.host`'s notify.sh reads."""
     words = (line.split() for line in lines.decode().splitlines() if line.startswith("apprise "))
     return tuple(dict.fromkeys(image for _, _, image, _ in words))
 
