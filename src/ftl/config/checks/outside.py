@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ftl.config.models.notification import SERVER_EVENTS
+from ftl.config.models.notification import APPRISE_IMAGE, SERVER_EVENTS
 
 if TYPE_CHECKING:
     from ftl.config.checks.context import Checks
@@ -42,6 +42,6 @@ def notifications(checks: Checks) -> None:
             if notification.is_here_alone:
                 message = f"events: the server sends {event} by itself, and {notification.scheme}:// is of this machine"
                 checks.report(checks.location(*path, number), message, "leave this event out")
-        if notification.server_urls and checks.is_given("notify", index, "image"):
+        if notification.server_urls and notification.image != APPRISE_IMAGE:
             message = "image: the server posts to the webhook of this URL, without apprise"
             checks.report(checks.location("notify", index, "image"), message, "leave it out")

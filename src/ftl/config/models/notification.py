@@ -22,6 +22,8 @@ NotificationEvent = HereEvent | ServerEvent
 
 HERE_EVENTS: tuple[HereEvent, ...] = get_args(HereEvent)
 SERVER_EVENTS: tuple[ServerEvent, ...] = get_args(ServerEvent)
+APPRISE_IMAGE = "caronc/apprise:latest"
+
 HERE_ALONE = frozenset({"dbus", "gio", "glib", "gnome", "kde", "macosx", "qt", "syslog", "windows"})
 """Schemes of apprise that reach the machine that sends, and nothing else."""
 
@@ -106,7 +108,7 @@ class Notification(Section):
         IMAGE,
         "An image with apprise and its Python, in which the server sends `job_failure` and `certificate`. Not for "
         "webhooks, nor for Slack, Discord, Telegram, ntfy and Mattermost: the server posts to these.",
-        "caronc/apprise:latest",
+        APPRISE_IMAGE,
     )
 
     @property
