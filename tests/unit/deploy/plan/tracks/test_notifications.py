@@ -190,7 +190,9 @@ def test_the_image_goes_when_nothing_is_sent_in_it_any_more() -> None:
     assert "DropPulled" in kinds(plan_remove(there, volumes=False))
     request = PlanRequest(project(), purpose=RestoredRelease("r1"))
     inputs = PlanInputs(Author("me@here"), images(project(), "sha256:two"))
-    assert "DropPulled" not in kinds(make_plan(request, inputs, there))
+    found = make_plan(request, inputs, there)
+    assert "DropPulled" not in kinds(found)
+    assert [step.lines for step in told(found)] == [MAIL]
 
 
 def test_a_change_of_the_webhooks_alone_makes_no_release() -> None:
