@@ -156,6 +156,7 @@ async def build_services(
     platform: str | None,
     emit: Emit,
     no_cache: bool = False,
+    env_folder: Path | None = None,
 ) -> dict[str, BuildResult]:
     """Build services, on all of their builders at the same time.
 
@@ -167,6 +168,7 @@ async def build_services(
         platform: The server's: "linux/amd64"; None where it is not known.
         emit: Receives progress events.
         no_cache: Execute every step.
+        env_folder: The folder whose .env has the values of build secrets, if not `root`.
 
     Raises:
         BuildFailed: An image could not be built; the other builds are stopped.
@@ -187,6 +189,7 @@ async def build_services(
                 no_cache=no_cache,
                 docker_config=docker_config,
                 remote=bool(place),
+                env_folder=env_folder,
             )
             for place in places
         )

@@ -43,6 +43,7 @@ async def built_images(
     emit: Emit,
     build: bool = True,
     builders: Mapping[str, Session] | None = None,
+    env_folder: Path | None = None,
 ) -> dict[str, BuiltImage]:
     """Build the images of services and dependencies, or find those of the last build.
 
@@ -56,6 +57,7 @@ async def built_images(
         emit: Receives progress events.
         build: Build; otherwise find those of the last build.
         builders: Value of `build.on` -> the session of that machine, for all that the project's builds name.
+        env_folder: The folder whose .env has the values of build secrets, if not `root`.
 
     Raises:
         UsageError: There is no built image and `build` is false.
@@ -71,7 +73,9 @@ async def built_images(
 
             engines[""] = await stack.enter_async_context(Engine(local_url(), name="this machine"))
         if build:
-            built = await build_services(project, services, engines, root=root, platform=platform, emit=emit)
+            built = await build_services(
+                project, services, engines, root=root, platform=platform, emit=emit, env_folder=env_folder
+            )
             images = {
                 service.name: BuiltImage(
                     built[service.name].image.id, built[service.name].content_id, builder_of(service)

@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.e2e.support.project import elsewhere, lab_project, visitors
+from tests.e2e.support.project import DOCKERFILE, elsewhere, lab_project, visitors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,7 +82,7 @@ def test_a_rollback_sends_from_here_what_the_server_has_lost(
 
 
 def test_a_rollback_builds_what_is_gone_from_its_commit(ftl: Callable[..., Project], server: Server) -> None:
-    """In a worktree of its own, without what is uncommitted here; a release with uncommitted changes is refused."""
+    """With the build secrets of .env, without what is uncommitted; a release with uncommitted changes is refused."""
     app = lab_project(ftl, server)
     folder = app.project.folder
 
@@ -101,8 +101,11 @@ def test_a_rollback_builds_what_is_gone_from_its_commit(ftl: Callable[..., Proje
         subprocess.run(("docker", "rmi", "-f", *here.stdout.split()), capture_output=True, check=False)
 
     git("init", "-q")
+    recipe = f"{DOCKERFILE}RUN --mount=type=secret,id=TOKEN grep -q planted /run/secrets/TOKEN\n"
+    app.project.write({".env": "TOKEN=planted\n", ".gitignore": ".env\n"})
+    app.service()["build"] = {"context": "app", "secrets": ["TOKEN"]}
     for version in ("one", "two", "dirty", "four"):
-        app.version(version)
+        app.version(version, dockerfile=recipe)
         app.save()
         if version != "dirty":
             git("add", "-A")
@@ -119,7 +122,7 @@ def test_a_rollback_builds_what_is_gone_from_its_commit(ftl: Callable[..., Proje
     assert never.exit_code == 2
     assert "it was deployed with uncommitted changes, which no commit has" in never.result["error"]["message"]
     assert app.get() == (200, "four")
-    app.version("unfinished")
+    app.version("unfinished", dockerfile=recipe)
     back = app.run("rollback", "r1", "--rebuild", "--json").ok().result
     assert (back["release"], back["rollback_of"]) == ("r5", "r1")
     assert app.get() == (200, "one")

@@ -48,6 +48,7 @@ async def build_images(
     no_cache: bool = False,
     docker_config: Path | None = None,
     remote: bool = False,
+    env_folder: Path | None = None,
 ) -> dict[str, BuildResult]:
     """Build the images of `services` that have a `build`, in parallel, and equal ones once.
 
@@ -63,6 +64,7 @@ async def build_images(
         docker_config: Docker's configuration folder, if not the user's own.
         remote: The engine is on another machine. The docker CLI here sends it the build context, by BuildKit's own
             protocol: only files that changed, as long as its cache has the others.
+        env_folder: The folder whose .env has the values of build secrets, if not `root`.
 
     Raises:
         BuildFailed: An image could not be built; the other builds are stopped. Its details are the step's output.
@@ -79,7 +81,7 @@ async def build_images(
     env = cli_environment(engine.url, environ, remote=remote)
     secrets = project.secret_values
     variables = variables_of(
-        root, environ, name=project.environment, overlay=project.overlay, secrets=secrets
+        env_folder or root, environ, name=project.environment, overlay=project.overlay, secrets=secrets
     )
     caches = await _cache_support(buildable, cli.result(), env, info.result().store, None if remote else emit)
     batch = Batch(

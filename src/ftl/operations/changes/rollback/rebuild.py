@@ -30,7 +30,7 @@ _GIT_SECONDS = 120.0
 async def rebuilt_images(
     project: Project, services: Sequence[str], commit: str, *, root: Path, platform: str, emit: Emit
 ) -> dict[str, BuiltImage]:
-    """Build images of services from a commit, on this machine.
+    """Build images of services from a commit, on this machine, with the secrets of its .env.
 
     The project is the one that was deployed from it, `root` the folder of ftl.yaml in a checkout of the repository.
     `build.on` and `build.cache` of the record do not count: they name machines and folders that get files and secrets
@@ -46,7 +46,9 @@ async def rebuilt_images(
         for service in project.select_services(tuple(services)):
             _refuse_outside(service, files)
         own = built_here(project)
-        return await built_images(own, services, root=files.folder, platform=platform, emit=emit)
+        return await built_images(
+            own, services, root=files.folder, platform=platform, emit=emit, env_folder=root
+        )
 
 
 def built_here(project: Project) -> Project:
