@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from lab import peers
 from lab.server import docker
 from lab.servers import Lab
+from tests.faults.builder import forwarded
 from tests.faults.commands import NAMED, PREVIEW
 from tests.faults.kinds import Kind, Link
 from tests.faults.sandboxes import remove_sandbox
@@ -129,12 +130,13 @@ class Share:
         login = planted()
         with Lab(name) as lab, tempfile.TemporaryDirectory(prefix="ftl-faults-") as folder:
             server = lab.server("server", suite=self.suite, store=self.store, disk=disk)
+            chosen = {kind: [NAMED[key] for key in keys] for kind, keys in names.items()}
+            projects = {command.project for each in chosen.values() for command in each}
+            builder = lab.server("builder", suite=self.suite) if "builder" in projects else None
             users = {REGISTRY_USER: login}
             try:
                 with Link(server) as link, peers.registry(lab, f"{name}.test", users=users) as registry:
                     world = World(server, Path(folder), name, port=link.port, registry=registry, login=login)
-                    chosen = {kind: [NAMED[key] for key in keys] for kind, keys in names.items()}
-                    projects = {command.project for each in chosen.values() for command in each}
                     world.prepare(
                         setup=any("setup" in keys for keys in names.values()),
                         store="store" in projects,
@@ -142,7 +144,8 @@ class Share:
                     )
                     apart = docker("inspect", "-f", "{{.Id}}", registry.container).stdout.decode().split()
                     known = KnownRuns(self.known)
-                    yield Trials(world, chosen, seed=self.seed, link=link, known=known, apart=apart)
+                    with forwarded(builder, world.builder):
+                        yield Trials(world, chosen, seed=self.seed, link=link, known=known, apart=apart)
             finally:
                 remove_sandbox(name)
                 for ending in ("", "-web", "-y", f"-y-{PREVIEW}", "-s", "-k"):

@@ -30,7 +30,7 @@ class Command:
         twice: The last of `after` is run once more, and must find nothing to do.
         tidy: Run on the server at the end, as root, to take back what `forget` did: a shell script.
         project: Which project it is about; the second one is removed or a preview, the third one has data, the fourth
-            one scheduled backups.
+            one scheduled backups. "builder": the first one, where this machine's engine is one of the trial's own.
         data: What of the third one it reads or changes, and how.
         stdin: Its input.
         local: It does not touch the server.
@@ -44,7 +44,7 @@ class Command:
     may_be_done: bool = False
     twice: bool = False
     tidy: str = ""
-    project: Literal["project", "passing", "store", "kept"] = "project"
+    project: Literal["project", "passing", "store", "kept", "builder"] = "project"
     data: tuple[Data, Action] | None = None
     stdin: str = ""
     local: bool = False
@@ -61,6 +61,7 @@ WAIT = ("--wait-lock", "60")
 """Options with which a command waits for what an interrupted one left running on the server."""
 
 OFF = ("maintenance", "off", *WAIT)
+PRUNE_CACHE = ("prune", "--build-cache", *WAIT)
 START = ("start", "worker", *WAIT)
 REMOVE = ("remove", "--volumes", "--yes", *WAIT)
 REMOVE_BACKUPS = ("remove", "--volumes", "--backups", "--yes", *WAIT)
@@ -149,6 +150,10 @@ NAMED: Mapping[str, Command] = {
         ("maintenance", "off"), before=(("maintenance", "on", *EVERYBODY),), after=(OFF,)
     ),
     "prune": Command(("prune",)),
+    # A build cache belongs to all of a machine: it is that of another engine.
+    "prune-build-cache": Command(
+        ("prune", "--build-cache"), before=(("deploy",),), after=(PRUNE_CACHE,), project="builder"
+    ),
     "remove": Command(REMOVE, before=(("deploy",),), after=(REMOVE,), may_be_done=True, project="passing"),
     "remove-backups": Command(
         REMOVE_BACKUPS,

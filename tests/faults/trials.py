@@ -135,6 +135,7 @@ class Trials:
             "passing": world.passing,
             "store": world.store.project,
             "kept": world.kept,
+            "builder": world.building,
         }[command.project]
 
     def _words(self, argv: tuple[str, ...]) -> tuple[str, ...]:

@@ -66,7 +66,6 @@ class World(Commands):
         port: Where the server's sshd is reached: the server's own, or a relay's.
         registry: One that lets in the user `REGISTRY_USER` with the password `login`; None: no service is from there.
         login: That password, which is looked for as the other planted secrets are.
-
     """
 
     def __init__(
@@ -93,6 +92,8 @@ class World(Commands):
         self.neighbour = Project(folder / "neighbour", user)
         self.passing = Project(folder / "passing", user)
         self.kept = Project(folder / "kept", user)
+        self.builder = folder / "builder.sock"
+        self.building = Project(folder / "project", {**user, "DOCKER_HOST": f"unix://{self.builder}"})
         self.store = Store(server, Project(folder / "store", user), f"{name}-s", self._run_store)
         self.login = login or planted()
         self._registry = registry

@@ -70,6 +70,22 @@ def test_what_works_on_each_of_several_servers_is_broken_off_there() -> None:
     assert [verb for verb in SEVERAL_TOO if not is_tried(verb, tried)] == []
 
 
+OTHER_STEPS = ("prune --build-cache", "deploy --watch", "deploy --backup")
+"""Options with which a command takes other steps than without."""
+
+
+def test_an_option_with_steps_of_its_own_is_broken_off() -> None:
+    """The command without it says nothing of them."""
+    tried = [command.argv for command in NAMED.values()]
+    tried += [command.argv for command in CLUSTER_NAMED.values()]
+    missing = [
+        option
+        for option in OTHER_STEPS
+        if not any(argv[0] == option.split()[0] and option.split()[1] in argv for argv in tried)
+    ]
+    assert missing == []
+
+
 def test_every_name_in_an_argument_has_its_place() -> None:
     """Those that trials put there, and no other."""
     for named, known in ((NAMED, {"{name}", "{previous}"}), (CLUSTER_NAMED, {"{b}"})):
