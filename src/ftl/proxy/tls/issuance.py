@@ -166,6 +166,12 @@ _LIKELY: tuple[tuple[re.Pattern[str], str], ...] = (
         "the authority's rate limit is reached; its message says until when. The proxy retries by itself",
     ),
     (
+        # certmagic's `mostRecentAccountEmail` takes a folder without an account in it yet for an address.
+        re.compile(r"acme:error:invalidContact.*\"default\""),
+        "several hosts asked for the first account at once: the proxy tries again within a minute or two; with "
+        "`project.email` it does not happen",
+    ),
+    (
         re.compile(r"acme:error:(invalidContact|unsupportedContact)"),
         "set `project.email` to an address that exists",
     ),

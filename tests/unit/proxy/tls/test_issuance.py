@@ -70,7 +70,11 @@ def test_an_unreachable_authority_is_reported() -> None:
         ("HTTP 403 urn:ietf:params:acme:error:caa - CAA record for x prevents issuance", "CAA record"),
         (
             "HTTP 400 urn:ietf:params:acme:error:invalidContact - domain example.com is forbidden",
-            "project.email",
+            "set `project.email`",
+        ),
+        (
+            'HTTP 400 urn:ietf:params:acme:error:invalidContact - contact email "default" is invalid',
+            "tries again within a minute",
         ),
         (
             'provisioning client: Get "https://ca.test/dir": tls: failed to verify certificate: x509: certificate '
