@@ -133,6 +133,43 @@ def test_a_returned_server_follows_all_projects_that_share_its_proxy(
         assert [step["step"] for step in planned if step["step"] in ("apply_site", "point_again")] == []
 
 
+@pytest.mark.timeout(600)
+def test_a_server_that_was_cut_off_follows_as_soon_as_the_managers_reach_it(
+    cluster: ThreeServerProject,
+) -> None:
+    """From the others and from us: it goes on with what it has, since nobody can tell it anything."""
+    cluster.deploy("one").ok()
+    away, others = cluster.servers[2], cluster.servers[:2]
+    away.run("sh", "-c", "pgrep -x cron || cron")
+    ssh = ("PREROUTING", "-p", "tcp", "--dport", "22", "-j", "DROP")
+    away.run("iptables", "-t", "raw", "-I", *ssh)
+    for other in others:
+        away.cut_from(other)
+        other.cut_from(away)
+    cluster.deploy("two").ok()
+    assert [cluster.get(server) for server in cluster.servers] == [(200, "two"), (200, "two"), (200, "one")]
+    for other in others:
+        away.mend_to(other)
+        other.mend_to(away)
+    away.run("iptables", "-t", "raw", "-D", *ssh)
+    deadline = time.monotonic() + 180
+    while away.run("docker", "node", "inspect", "self", check=False).returncode != 0:
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    deadline = time.monotonic() + 20
+    while cluster.get(away) != (200, "two"):
+        assert time.monotonic() < deadline, (cluster.get(away), _log(away, [cluster]))
+        time.sleep(0.2)
+    answers = []
+    while (
+        time.monotonic() < deadline
+    ):  # packets to some of the others may need a moment longer than their names
+        answers.append(cluster.get(away))
+        time.sleep(0.2)
+    assert (200, "one") not in answers
+    assert answers[-1] == (200, "two")
+
+
 def _certificate(server: Server, host: str) -> bytes | None:
     """The certificate that a proxy presents."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

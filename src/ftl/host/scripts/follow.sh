@@ -174,15 +174,21 @@ give)
     exit
     ;;
 esac
-if [ "$(docker info -f '{{.Swarm.LocalNodeState}} {{.Swarm.ControlAvailable}}' 2>/dev/null)" = 'active false' ]; then
+end=$(date +%s)
+case $(docker info -f '{{.Swarm.LocalNodeState}} {{.Swarm.ControlAvailable}}' 2>/dev/null) in
+'active false')
     inside "$share" handed "$project" - "$admin" </dev/null
     exit
-fi
-tries=0
+    ;;
+'active true') end=$((end + 50)) ;;
+esac
+[ "$how" != boot ] || end=$((end + 120))
+# Without a leader: this server is cut off, and may go on with a release of before, until it hears more.
 until host=$(docker node inspect -f "{{index .Spec.Labels \"ftl.host.$project\"}}" self 2>/dev/null); do
-    tries=$((tries + 1))
-    [ "$how" = boot ] && [ "$tries" -lt 60 ] || exit 0
-    sleep 2
+    [ "$(date +%s)" -lt "$end" ] || exit 0
+    flock -u 9 # deploys wait for it
+    sleep 5
+    flock -n 9 || exit 0
 done
 live=$(config live) || exit 0
 adopt compare "$live"

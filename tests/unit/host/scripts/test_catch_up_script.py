@@ -9,6 +9,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -217,6 +218,23 @@ def test_a_proxy_is_told_what_is_live_of_the_other_projects_on_its_server(server
     (server.home / "live").write_text(base64.b64encode(packed).decode())
     assert server.wake(server.write("ftl-proxy", "127.0.0.1:2019")[0]) == 0
     assert (server.home / "told").read_text().split() == [f"blog={hashlib.sha256(b'site').hexdigest()}"]
+
+
+def test_a_server_that_was_cut_off_follows_as_soon_as_it_hears_of_a_leader(server: Server) -> None:
+    """Until then it may answer with a release of before. Deploys to it do not wait."""
+    leaderless = 'cat "$HOME/leader" ;;\n*info*) echo "active true" ;;'
+    (server.home / "bin/docker").write_text(DOCKER.replace("echo a ;;", leaderless, 1))
+    line = server.write("ftl-proxy", "127.0.0.1:2019")[0].removeprefix("* * * * * ")
+    with subprocess.Popen(["sh", "-c", line], env=server.env) as cron:
+        try:
+            lock = server.home / ".ftl/follow.shop.lock"
+            time.sleep(1)
+            assert cron.poll() is None
+            subprocess.run(["flock", "-w", "5", lock, "true"], check=True)
+            (server.home / "leader").write_text("a\n")
+            assert cron.wait(20) == 2, "the proxy is ill"
+        finally:
+            cron.kill()
 
 
 class Issuer:
