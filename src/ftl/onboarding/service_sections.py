@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _PLAIN_PYTHON = re.compile(
     r"^(?:sh -c .*?\bexec )?(?:env )?(?:\w+=\S* )*(?:\S*/)?"
-    r"(?:python[\d.]*(?: -[uOBI])* (?!-m (?:gunicorn|uvicorn|hypercorn|daphne|celery|rq|streamlit)\b"
+    r"(?:python[\d.]*(?: -[uOBI])*+ (?!-m (?:gunicorn|uvicorn|hypercorn|daphne|celery|rq|streamlit)\b"
     r"|\S*manage\.py (?:rqworker|run_huey)\b)|flask (?:\S+ )*?run\b)"
 )
 """Python without a server or worker that reacts to SIGTERM by itself."""

@@ -9,7 +9,7 @@ from ftl.common import references
 from ftl.common.json_fields import as_int, as_object, as_objects, as_str, parse_json
 from ftl.engine import convert
 from ftl.engine.calls import body
-from ftl.engine.calls.disk_usage import disk_usage
+from ftl.engine.calls.disk_usage import MEASURED_SIDE_BY_SIDE, disk_usage
 from ftl.engine.client import Client, checked
 from ftl.engine.errors import ignoring, none_if_missing
 from ftl.engine.transport.library import raw, unbounded
@@ -19,10 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 
     from ftl.engine.values import CacheRecord, DiskUsage, Image
-
-
-_MEASURED_BY_TYPE = (1, 42)
-"""The API that takes `type` for its disk usage."""
 
 
 class ImageCalls:
@@ -74,7 +70,7 @@ class ImageCalls:
 
         Such an engine measures all volumes with them, which may take minutes. EngineUnavailable after a time limit.
         """
-        if tuple(map(int, (await self._client.info()).api.split("."))) < _MEASURED_BY_TYPE:
+        if tuple(map(int, (await self._client.info()).api.split("."))) < MEASURED_SIDE_BY_SIDE:
             return None
         answer = await disk_usage(self._client, "measure its images", {"type": "image"}, seconds=seconds)
         return convert.usage(as_object(answer)).layers

@@ -118,7 +118,7 @@ def test_maven_gets_all_files(begin: Begin) -> None:
     [
         ("web: python server.py\nworker: python -u bot.py", "", [True, True]),
         ("web: gunicorn app:app\nworker: TZ=UTC python3 bot.py", "", [False, True]),
-        ("web: python -m uvicorn app:app\nworker: celery -A app worker", "", [False, False]),
+        ("web: python -u -m uvicorn app:app\nworker: celery -A app worker", "", [False, False]),
         ("web: flask --app app run --port $PORT\nworker: cd x && python bot.py", "", [True, True]),
         ("web: python server.py", "signal.signal(signal.SIGTERM, stop)\n", [False]),
     ],
