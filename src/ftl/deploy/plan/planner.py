@@ -38,7 +38,7 @@ from ftl.deploy.plan.steps.records import Decide, SetHold, SetPreview, WriteReco
 from ftl.deploy.plan.tracks import jobs
 from ftl.deploy.plan.tracks.cleanup import clean_tracks, policy_track, retire_replicas, tags_track
 from ftl.deploy.plan.tracks.hooks import hook_track
-from ftl.deploy.plan.tracks.notifications import notifications_track
+from ftl.deploy.plan.tracks.notifications import notifications_track, sending_images_track
 from ftl.deploy.plan.tracks.prepare import image_tracks, joining_track, prepare_tracks, proxy_tracks
 from ftl.deploy.plan.tracks.rollout import dependency_track, reach_track, replacement_track, service_track
 from ftl.deploy.plan.tracks.watch import refuse_unwatchable, watch_track, watched
@@ -181,6 +181,7 @@ def _stages(diff: Diff, author: Author) -> Iterator[Stage]:
     yield Stage("old images", (tags_track(diff, kept, (*prepare, *clean_up)),))
     # Last: requests that old containers still answer would be cut, or could call no other service.
     yield Stage("site", ((RemoveSite(project),) if diff.leaves_proxy else (), _left_network(diff)))
+    yield Stage("images for messages", (sending_images_track(diff),))
 
 
 def _only_tags(track: Track) -> bool:

@@ -207,6 +207,7 @@ tried='' before='' overdue=''
 take_lock || answer "failed $file cannot be locked"
 # Once more: a deploy may have removed the container in between.
 if ! start && ! start; then
+    close_lock 5 # a place that does not answer must not keep the next run waiting
     report 'did not start' # the engine's reason may have an env value in it
     answer "failed $failure"
 fi

@@ -141,7 +141,11 @@ async def bring_image(context: DeployContext, step: BringImage) -> None:
             raise
         because = f" ({error.cause})" if error.cause else ""
         context.emit(
-            Note(f"the server sends no messages: {error.message}{because}", "warning", hint=error.hint)
+            Note(
+                f"the server may send no messages through apprise: {error.message}{because}",
+                "warning",
+                hint=error.hint,
+            )
         )
 
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from ftl.deploy.observe.state import Observed
     from ftl.engine.values import Container, Image
 
+_ABOUT = {"job": "job_failure", "host": "certificate"}
+"""Lines of what a server watches -> the event that they are for."""
+
 
 def all_containers(observed: Observed) -> tuple[Container, ...]:
     """Every container on the servers, of any project; of a Swarm service the tasks, too."""
@@ -61,9 +64,14 @@ def unused_images(
 
 
 def sending_images(lines: bytes) -> tuple[str, ...]:
-    """Images in which a server sends messages, by the lines that `ftl.host`'s notify.sh reads."""
-    words = (line.split() for line in lines.decode().splitlines() if line.startswith("apprise "))
-    return tuple(dict.fromkeys(image for _, _, image, _ in words))
+    """Images in which a server sends messages, by the lines that `ftl.host`'s notify.sh reads.
+
+    Without a job or a host in them there is nothing to send.
+    """
+    words = [line.split() for line in lines.decode().splitlines()]
+    about = {_ABOUT[word] for word, *_ in words if word in _ABOUT}
+    sending = (rest for word, *rest in words if word == "apprise")
+    return tuple(dict.fromkeys(image for event, image, _ in sending if event in about))
 
 
 def images_of_removed(observed: Observed) -> tuple[PulledImage, ...]:
@@ -78,12 +86,12 @@ def images_of_removed(observed: Observed) -> tuple[PulledImage, ...]:
     return (*free, *(PulledImage(one.id, one.marks, stays=True) for one in every if one.id not in known))
 
 
-def is_unclaimed(observed: Observed, reference: str) -> bool:
-    """Whether FTL brought an image for other projects alone, on one of the servers."""
+def is_unclaimed(project: str, images: Iterable[Image], reference: str) -> bool:
+    """Whether FTL brought one of the images, by this name, for other projects alone."""
     wanted = as_listed(reference)
-    for image in observed.images:
+    for image in images:
         if image.id == reference or wanted in map(familiar, (*image.tags, *image.digests)):
             projects = {mark.project for mark in marks_on(image)}
-            if projects and observed.project not in projects:
+            if projects and project not in projects:
                 return True
     return False

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def notifications_track(diff: Diff) -> Track:
-    """Write where the server sends messages, and bring the images that it needs for it.
+    """Write where the server sends messages.
 
     With each release, since another user may have deployed the last one, whose crontab has the line; and where the
     lines changed, or a crontab that had jobs, or the line, was lost. Only ftl.yaml has the places: a rollback leaves
@@ -65,15 +65,28 @@ def _first(diff: Diff) -> str:
 def _steps(diff: Diff) -> Iterator[Step]:
     again = diff.makes_release or diff.observed.crontab_differs or diff.observed.check_lost
     for server, lines in told_lines(diff):
+        if lines != server.notify or (lines and again and server.name == _first(diff)):
+            certificates = b"\nhost " in lines
+            yield SetNotifications(diff.project.name, lines, certificates=certificates, servers=(server.name,))
+
+
+def sending_images_track(diff: Diff) -> Track:
+    """Bring the images in which the server sends messages.
+
+    The last thing of a deploy: it may take as long as a pull takes, and the server pulls one that it lacks by itself
+    when it sends. So a rollback leaves it to that.
+    """
+    return () if _stays(diff) or diff.request.purpose.from_record else tuple(_brought(diff))
+
+
+def _brought(diff: Diff) -> Iterator[Step]:
+    for server, lines in told_lines(diff):
         at = (server.name,)
         for image in sending_images(lines):
             if not server.has_image(image):
                 yield BringImage(image, server.info.platform, sends=True, servers=at)
-            elif is_unclaimed(diff.observed, image):
+            elif is_unclaimed(diff.project.name, server.images, image):
                 yield ClaimImage(image, servers=at)
-        if lines != server.notify or (lines and again and server.name == _first(diff)):
-            certificates = b"\nhost " in lines
-            yield SetNotifications(diff.project.name, lines, certificates=certificates, servers=at)
 
 
 def server_lines(diff: Diff, before: bytes) -> bytes:
@@ -102,7 +115,7 @@ def server_lines(diff: Diff, before: bytes) -> bytes:
             if event != "certificate" or hosts
             for one in diff.project.notify
             if one.gets(event)
-            for line in _places(one, event, comes_about=event != "job_failure" or bool(jobs))
+            for line in _places(one, event)
         ]
     if not places:
         return b""
@@ -112,8 +125,8 @@ def server_lines(diff: Diff, before: bytes) -> bytes:
     return "".join(f"{line}\n" for line in (name, *checked, *missed, *places)).encode()
 
 
-def _places(one: Notification, event: ServerEvent, *, comes_about: bool) -> list[str]:
-    """Lines about one place: its webhooks, else its URL for apprise, if the event can come about."""
+def _places(one: Notification, event: ServerEvent) -> list[str]:
+    """Lines about one place: its webhooks, else its URL for apprise."""
     if one.server_urls:
         return [f"url {event} {url}" for url in one.server_urls]
-    return [f"apprise {event} {one.image} {one.url}"] if comes_about else []
+    return [f"apprise {event} {one.image} {one.url}"]

@@ -29,6 +29,7 @@ HOOK = "https://hooks.example.com/T0/s3cr3t"
 APPRISE = "caronc/apprise:latest"
 MAIL = (
     b"server server\nhost shop.example.com\n"
+    b"apprise job_failure caronc/apprise:latest mailto://me:s3cr3t@example.com\n"
     b"apprise certificate caronc/apprise:latest mailto://me:s3cr3t@example.com\n"
 )
 LINES = (
@@ -152,7 +153,7 @@ def with_image(observed: Observed, *owners: str) -> Observed:
 
 
 def test_the_server_gets_an_image_with_apprise_for_other_places() -> None:
-    """After the switch, and only where something can come about that is to be sent there."""
+    """At the very end, and only where something can come about that is to be sent there."""
     asked = mail()
     found = plan(asked, server(asked, ready=False))
     (step,) = told(found)
@@ -160,12 +161,11 @@ def test_the_server_gets_an_image_with_apprise_for_other_places() -> None:
     (brought,) = (one for one in found.steps if isinstance(one, BringImage) and one.sends)
     assert (brought.reference, brought.text) == (APPRISE, f"fetch image {APPRISE}")
     names = [type(one).__name__ for one in found.steps if one is brought or not isinstance(one, BringImage)]
-    assert names.index("Switch") < names.index("BringImage") < names.index("SetNotifications")
-    for silent in (
-        mail(proxy=Proxy(tls="off")),
-        notifying(Notification(url="mailto://a:b@c.de", events=("failure",))),
-    ):
-        assert lines(silent) == b""
+    assert "SetNotifications" in names
+    assert names[-1] == "BringImage"
+    never = notifying(Notification(url="mailto://a:b@c.de", events=("failure",)))
+    assert lines(never) == b""
+    for silent in (mail(proxy=Proxy(tls="off")), never):
         assert not [one for one in plan(silent, live(silent)).steps if isinstance(one, BringImage)]
     job = Job(name="nightly", service="web", command="true", schedule="15 3 * * *")
     assert b"\napprise job_failure " in lines(mail(proxy=Proxy(tls="off"), jobs=(job,)))
@@ -185,7 +185,7 @@ def test_the_image_goes_when_nothing_is_sent_in_it_any_more() -> None:
     """With the places, or by another name; a prune removes what was left, and a rollback nothing."""
     there = with_image(live(mail(), MAIL), "shop")
     assert kinds(plan(project(), there)) == ["SetNotifications", "DropPulled"]
-    assert kinds(plan(mail(image="ours:1"), there)) == ["BringImage", "SetNotifications", "DropPulled"]
+    assert kinds(plan(mail(image="ours:1"), there)) == ["SetNotifications", "DropPulled", "BringImage"]
     assert kinds(plan_prune(replace(there, notify=b""), (), keep=2)) == ["DropPulled"]
     assert "DropPulled" in kinds(plan_remove(there, volumes=False))
     request = PlanRequest(project(), purpose=RestoredRelease("r1"))
@@ -231,7 +231,8 @@ def test_a_rollback_tells_which_jobs_there_are_by_now() -> None:
     """Another user's crontab still starts what it has removed, and would say that somebody had pruned it."""
     job = Job(name="nightly", service="web", command="true", schedule="15 3 * * *")
     head, url = b"server as ftl.yaml names it\n", b"url job_failure " + HOOK.encode() + b"\n"
-    with_job, without = head + b"job nightly\n" + url, head + url
+    place = b"apprise job_failure caronc/apprise:latest mailto://me:s3cr3t@example.com\n"
+    with_job, without = head + b"job nightly\n" + url + place, head + url + place
     assert [step.lines for step in rolled_back(notifying(), with_job)] == [without]
     assert [step.lines for step in rolled_back(notifying(jobs=(job,)), without)] == [with_job]
 

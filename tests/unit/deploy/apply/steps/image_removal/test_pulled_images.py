@@ -64,7 +64,7 @@ def test_an_image_for_messages_is_marked_and_one_that_cannot_be_had_is_a_note() 
         assert isinstance(note, Note)
         assert note.level == "warning"
         assert note.text.startswith(
-            f"the server sends no messages: the server cannot pull {REFERENCE}, and this"
+            f"the server may send no messages through apprise: the server cannot pull {REFERENCE}, and this"
         )
         assert note.hint == "check its name and tag"
         _, image = await engine_with(owners=())
