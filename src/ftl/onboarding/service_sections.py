@@ -123,7 +123,9 @@ def _process(worker: Worker) -> dict[str, object]:
 def _init(detected: Detected, command: Command) -> dict[str, object]:
     """A first process that passes SIGTERM on, where the program would not react to it as the first one."""
     folder = detected.folder
-    has_own = folder.search(r"\bSIGTERM\b", ".py") or re.search(r"\b(?:tini|dumb-init)\b", folder.read("Dockerfile"))
+    has_own = folder.search(r"\bSIGTERM\b", ".py") or re.search(
+        r"\b(?:tini|dumb-init)\b", folder.read("Dockerfile")
+    )
     if has_own or not _PLAIN_PYTHON.match(" ".join(command)):
         return {}
     reason = "Python as process 1 does not react to SIGTERM, unless the app handles it"

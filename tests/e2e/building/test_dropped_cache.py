@@ -83,7 +83,9 @@ def test_two_looks_at_once_leave_the_cache_mounts_to_the_next_build(
 
     asyncio.run(look_four_times())
     made.write({"Dockerfile": MOUNTING.format(name=name, files=1)})
-    made.run("--json", "build", timeout=60).ok()  # what waits for such a mount reacts to no signal but SIGKILL
+    made.run(
+        "--json", "build", timeout=60
+    ).ok()  # what waits for such a mount reacts to no signal but SIGKILL
 
 
 async def records(size: int) -> list[bool]:

@@ -1,4 +1,4 @@
-"""Complete global options, a command's name and its first argument, without click.
+"""Complete global options, a command's name and its arguments, without click.
 
 Importing click takes 40 ms of a key press, and most key presses complete one of these.
 """
@@ -9,7 +9,7 @@ from ftl.cli.overview import COMMANDS, OPTIONS, ROOT_FLAGS
 
 TYPE_CHECKING = False  # as in `entry`
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from ftl.cli.completion.names import ProjectNames
 
@@ -41,7 +41,8 @@ def complete_first_words(environ: Mapping[str, str]) -> str | None:
     if not before:
         found = _complete_option(begun, given) if _is_option(begun) else _complete_command(begun)
         return _answer(shell, found)
-    return _complete_first_argument(shell, before[0], begun, given) if len(before) == 1 else None
+    command, *taken = before
+    return _complete_argument(shell, command, taken, begun, given)
 
 
 def _words(environ: Mapping[str, str], shell: str) -> list[str]:
@@ -76,15 +77,23 @@ def _complete_value(shell: str, name: str, begun: str, given: Mapping[str, str])
     return f"{_FILES[shell].format(begun)}\n" if find is None else _names(shell, find, begun, given)
 
 
-def _complete_first_argument(shell: str, command: str, begun: str, given: Mapping[str, str]) -> str | None:
-    from ftl.cli.completion.names import FIRST_ARGUMENTS
+def _complete_argument(
+    shell: str, command: str, taken: Sequence[str], begun: str, given: Mapping[str, str]
+) -> str | None:
+    from ftl.cli.completion.names import ARGUMENTS, SEVERAL
 
-    find = FIRST_ARGUMENTS.get(command)
-    return None if find is None or _is_option(begun) else _names(shell, find, begun, given)
+    find = ARGUMENTS.get(command)
+    if find is None or _is_option(begun) or (taken and command not in SEVERAL):
+        return None
+    return _names(shell, find, begun, given, taken)
 
 
 def _names(
-    shell: str, find: Callable[[ProjectNames], Iterable[str]], begun: str, given: Mapping[str, str]
+    shell: str,
+    find: Callable[[ProjectNames], Iterable[str]],
+    begun: str,
+    given: Mapping[str, str],
+    taken: Sequence[str] = (),
 ) -> str:
     from ftl.cli.completion.names import ProjectNames
     from ftl.cli.project_file import find_file
@@ -93,7 +102,7 @@ def _names(
         values = dict.fromkeys(find(ProjectNames(find_file(given.get("file")))))
     except Exception:  # noqa: BLE001 -- there is no place for a message below a key press
         values = {}
-    return _answer(shell, ((value, "") for value in values if value.startswith(begun)))
+    return _answer(shell, ((value, "") for value in values if value.startswith(begun) and value not in taken))
 
 
 def _answer(shell: str, items: Iterable[tuple[str, str]]) -> str:

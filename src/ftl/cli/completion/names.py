@@ -128,7 +128,7 @@ def scales(things: ProjectNames) -> Iterable[str]:
     return [f"{name}=" for name in things.names("services")]
 
 
-FIRST_ARGUMENTS: dict[str, Callable[[ProjectNames], Iterable[str]]] = {
+ARGUMENTS: dict[str, Callable[[ProjectNames], Iterable[str]]] = {
     "backup": dependencies,
     "build": services,
     "deploy": services,
@@ -145,6 +145,9 @@ FIRST_ARGUMENTS: dict[str, Callable[[ProjectNames], Iterable[str]]] = {
     "tunnels": dependencies,
 }
 """Command -> values of its first argument; the others are left to click."""
+
+SEVERAL = frozenset({"build", "deploy", "logs", "plan", "restart", "scale", "start", "stop", "tunnels"})
+"""Commands that take several of them."""
 
 GLOBAL_OPTIONS: dict[str, Callable[[ProjectNames], Iterable[str]]] = {
     "env": ProjectNames.environments,

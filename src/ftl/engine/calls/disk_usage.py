@@ -51,7 +51,9 @@ async def _alone(engine: str, action: str, seconds: float) -> AsyncIterator[None
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
-        raise EngineUnavailable(f"Docker was not asked to {action}", cause=f"{path}: {error.strerror}") from None
+        raise EngineUnavailable(
+            f"Docker was not asked to {action}", cause=f"{path}: {error.strerror}"
+        ) from None
     try:
         async with asyncio.timeout(seconds):
             while not _taken(lock):

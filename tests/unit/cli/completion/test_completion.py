@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -107,14 +108,15 @@ def test_global_options_are_completed_as_click_does(
 
 @pytest.mark.parametrize("shell", SHELLS)
 @pytest.mark.parametrize("command", names())
-@pytest.mark.parametrize("begun", ["", "w", "r1", "nothing"])
-def test_the_first_argument_is_completed_as_click_does(
+@pytest.mark.parametrize("begun", ["", "w", "r1", "nothing", "web ", "web w", "other web p"])
+def test_arguments_are_completed_as_click_does(
     home: Path, monkeypatch: pytest.MonkeyPatch, shell: str, command: str, begun: str
 ) -> None:
     """Where the answer comes without click it is click's, and it does for each command with names."""
     remember("shop", "shop.example.org", ["r12", "r11"])
     monkeypatch.setenv("COMP_WORDS", f"ftl {command} {begun}")
-    monkeypatch.setenv("COMP_CWORD", begun if shell == "fish" else "2")
+    last = begun.rpartition(" ")[2]
+    monkeypatch.setenv("COMP_CWORD", last if shell == "fish" else str(2 + begun.count(" ")))
     completion = get_completion_class(shell)
     assert completion is not None
     loaded = cli.get_command(click.Context(cli), command)
@@ -123,7 +125,10 @@ def test_the_first_argument_is_completed_as_click_does(
     by_click = completion(cli, {}, "ftl", "_FTL_COMPLETE").complete() + "\n"
     answer = complete_first_words({**os.environ, "_FTL_COMPLETE": f"{shell}_complete"})
     assert answer in (None, by_click)
-    assert answer is not None or isinstance(loaded, click.Group) or ",w" not in by_click.replace("\n", ",")
+    named = "plain,w" in by_click.replace("plain\n", "plain,") or re.search(
+        r"^w\w+=?$", by_click, re.MULTILINE
+    )
+    assert answer is not None or isinstance(loaded, click.Group) or not named
 
 
 def test_backups_have_the_jobs_of_the_program() -> None:
@@ -140,7 +145,8 @@ def test_a_first_argument_needs_no_file(home: Path) -> None:
 @pytest.mark.parametrize(
     ("shell", "line", "position"),
     [
-        ("bash", "ftl deploy web ", "3"),
+        ("bash", "ftl exec web ", "3"),
+        ("bash", "ftl scale web=2 ", "3"),
         ("bash", "ftl deploy web", "1"),
         ("bash", "ftl deploy --b", "2"),
         ("bash", "ftl deploy -e ", "3"),
@@ -152,15 +158,15 @@ def test_a_first_argument_needs_no_file(home: Path) -> None:
         ("bash", "ftl --version ", "2"),
         ("bash", "ftl sandbox ", "2"),
         ("bash", "ftl 'de", "1"),
-        ("fish", "ftl deploy web ", ""),
-        ("fish", "ftl deploy web de", "de"),
+        ("fish", "ftl backup postgres ", ""),
+        ("fish", "ftl deploy -q de", "de"),
         ("fish", "ftl deploy --b", "--b"),
         ("zsh", "", ""),
         ("csh", "ftl de", "1"),
     ],
 )
 def test_other_words_are_left_to_click(shell: str, line: str, position: str) -> None:
-    """Options, quoted words, subcommands, and all that follow the first argument."""
+    """Options, quoted words, subcommands, and all that follow an argument of which there is one."""
     request = {"_FTL_COMPLETE": f"{shell}_complete", "COMP_WORDS": line, "COMP_CWORD": position}
     assert complete_first_words(request) is None
 
@@ -237,6 +243,7 @@ HEAVY = {
     [
         ("ftl dep", "deploy"),
         ("ftl deploy ", "web"),
+        ("ftl deploy web w", "worker"),
         ("ftl logs ", "web"),
         ("ftl exec ", "web"),
         ("ftl rollback ", "r12"),

@@ -67,7 +67,9 @@ def _steps(diff: Diff) -> Iterator[Step]:
     for server, lines in told_lines(diff):
         if lines != server.notify or (lines and again and server.name == _first(diff)):
             certificates = b"\nhost " in lines
-            yield SetNotifications(diff.project.name, lines, certificates=certificates, servers=(server.name,))
+            yield SetNotifications(
+                diff.project.name, lines, certificates=certificates, servers=(server.name,)
+            )
 
 
 def sending_images_track(diff: Diff) -> Track:

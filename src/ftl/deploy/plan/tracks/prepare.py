@@ -129,7 +129,10 @@ def image_tracks(diff: Diff) -> Iterator[Track]:
     for image, names in owners.items():
         present = diff.observed.has_image(image)
         bring = () if present else (BringImage(image, diff.observed.info.platform, tuple(names)),)
-        yield (*bring, *((ClaimImage(image),) if is_unclaimed(diff.project.name, diff.observed.images, image) else ()))
+        yield (
+            *bring,
+            *((ClaimImage(image),) if is_unclaimed(diff.project.name, diff.observed.images, image) else ()),
+        )
     yield from _images_of_joining(diff)
 
 
