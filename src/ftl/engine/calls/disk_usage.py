@@ -56,7 +56,7 @@ async def _alone(engine: str, action: str, seconds: float) -> AsyncIterator[None
         ) from None
     try:
         async with asyncio.timeout(seconds):
-            while not _taken(lock):
+            while not _taken(lock):  # noqa: ASYNC110 -- another process has it
                 await asyncio.sleep(_STEP)
         yield
     except TimeoutError:
