@@ -58,11 +58,21 @@ class Proxy:
             (self.live / f"{each.project}.web").write_text("r1")
         (self.config / "caddy.json").write_bytes(render(sites))
 
-    def adopt(self, archive: bytes, published: str = "", action: str = "adopt") -> int:
-        """Bring it to an archive's state; `published` are the sites of others that the Swarm says are live."""
+    def digest(self) -> str:
+        """Of its configuration."""
+        return digest((self.config / "caddy.json").read_text())
+
+    def adopt(
+        self, archive: bytes, published: str = "", action: str = "adopt", base: str | None = None
+    ) -> int:
+        """Bring it to an archive's state; `published` are the sites of others that the Swarm says are live.
+
+        `base` is the digest of the configuration before it was asked for them.
+        """
+        base = self.digest() if base is None else base
         texts = commands.adoption()
         script, reload, switch = (self._here(texts[name]) for name in ("adopt", "reload", "switch"))
-        argv = ["sh", "-c", script, "ftl", action, "shop", "admin", reload, switch, HERE, published]
+        argv = ["sh", "-c", script, "ftl", action, "shop", "admin", reload, switch, HERE, published, base]
         environment = {"PATH": f"{self.root}/bin:{os.environ['PATH']}", "LOG": str(self.root / "log")}
         return subprocess.run(argv, input=archive, env=environment, check=False).returncode
 
@@ -87,11 +97,14 @@ def packed(own: Site, others: Sequence[Site] = (), certificates: dict[str, bytes
     return archive
 
 
-def test_a_proxy_of_one_project_gets_its_routes_and_its_release(tmp_path: Path) -> None:
+def test_a_proxy_of_one_project_gets_its_routes_and_its_release(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     """And is found to have them then."""
     proxy = Proxy(tmp_path, site("shop"))
     archive = packed(site("shop", "/new"))
     assert proxy.adopt(archive, action="compare") == 1
+    assert capfd.readouterr().out.split() == [proxy.digest()]
     assert proxy.serves(site("shop"))
     assert proxy.adopt(archive) == 0
     assert proxy.serves(site("shop", "/new"))
@@ -128,6 +141,19 @@ def test_what_is_not_live_of_another_project_is_not_brought(
     assert proxy.serves(site("blog"), site("shop"))
     assert (proxy.live / "shop.web").read_text() == "r1"
     assert "the routes of shop cannot be brought beside those of blog" in capfd.readouterr().err
+
+
+def test_what_another_project_has_stored_meanwhile_stays(tmp_path: Path) -> None:
+    """Its site was read of the Swarm before: its maintenance that has just begun would end here."""
+    proxy = Proxy(tmp_path, site("blog"), site("shop"))
+    before, published = proxy.digest(), f"blog={digest(site('blog').to_json())} "
+    newer = site("blog", "/maintenance")
+    (proxy.config / "sites/blog.json").write_text(newer.to_json())
+    (proxy.config / "caddy.json").write_bytes(render((newer, site("shop"))))
+    archive = packed(site("shop", "/new"), [site("blog")])
+    assert proxy.adopt(archive, published, base=before) == 2
+    assert proxy.serves(newer, site("shop"))
+    assert (proxy.live / "shop.web").read_text() == "r1"
 
 
 def test_a_project_that_the_others_do_not_know_keeps_its_routes(tmp_path: Path) -> None:

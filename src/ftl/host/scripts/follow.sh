@@ -54,10 +54,10 @@ content() { # ID
     docker config inspect -f '{{json .Spec.Data}}' "$1" 2>/dev/null | tr -d '"' | base64 -d
 }
 
-adopt() { # compare|adopt ID
+adopt() { # compare|adopt ID [BASE]
     others=
     [ "$1" = compare ] || others=$(other_sites)
-    content "$2" | inside "$adopt" "$1" "$project" "$admin" "$reload" "$switch" "$host" "$others"
+    content "$2" | inside "$adopt" "$1" "$project" "$admin" "$reload" "$switch" "$host" "$others" "${3-}"
 }
 
 # Words PROJECT=DIGEST: of each other project that is live here, and in no deploy, the digest of its site on this server.
@@ -191,13 +191,14 @@ until host=$(docker node inspect -f "{{index .Spec.Labels \"ftl.host.$project\"}
     flock -n 9 || exit 0
 done
 live=$(config live) || exit 0
-adopt compare "$live"
+base=$(adopt compare "$live")
 status=$?
 if [ "$status" = 1 ]; then
     # A deploy may have begun just before, and be about to switch.
     sleep 2
     [ "$(config live)" = "$live" ] || exit 0
-    adopt adopt "$live"
+    # What another project stores from here on is newer than its site in the Swarm, if that was read before.
+    adopt adopt "$live" "$base"
     status=$?
 fi
 if [ "$(content "$live" | gzip -dc | tar -xOf - issuer)" = "$host" ]; then give "$live"; else take; fi || exit

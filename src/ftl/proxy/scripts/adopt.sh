@@ -1,8 +1,9 @@
 # Brings the proxy to what is live in the cluster. Runs inside the proxy.
 #
-# $1: "compare" (exit status 1: something differs) or "adopt"; $2: the project; $3: the admin API's address; $4: the text of
-# reload.sh; $5: that of switch.sh; $6: this server's folder in the archive of live_state.py, which is stdin; $7: words
-# PROJECT=DIGEST, for each other project of the Swarm the digest of its site here.
+# $1: "compare" (prints the digest of the configuration; exit status 1: something differs) or "adopt"; $2: the project;
+# $3: the admin API's address; $4: the text of reload.sh; $5: that of switch.sh; $6: this server's folder in the archive
+# of live_state.py, which is stdin; $7: words PROJECT=DIGEST, for each other project of the Swarm the digest of its site
+# here; $8: what `compare` printed before these were asked for: if the configuration is another by now, its routes stay.
 # Routes first: until the live files follow, a proxy that was away leads to a release that is gone, and answers 503. If
 # Caddy refuses the routes, it goes on doing so.
 cd /config/ftl || exit 2
@@ -18,8 +19,9 @@ mv "$place/$6/site.json" "$place/$6/caddy.json" "$place/" || exit 2
 [ -s "$place/site.json" ] && [ -s "$place/caddy.json" ] && [ -f "$place/live" ] || exit 2
 sum() { sha256sum 2>/dev/null <"$1" | cut -d ' ' -f 1; }
 
-# Before the sites are read: whatever is stored meanwhile changes it.
-base=$(sum caddy.json)
+# Before the sites are read, here and of the Swarm: whatever is stored meanwhile changes it.
+base=$8
+[ "$1" = adopt ] || base=$(sum caddy.json)
 behind=
 while IFS='=' read -r file alias; do
     [ "$(cat "/config/live/$file" 2>/dev/null)" = "$alias" ] || behind="$behind $file=$alias"
@@ -28,6 +30,7 @@ routes=
 [ "$(sum "$place/site.json")" = "$(sum "sites/$project.json")" ] || routes=differ
 
 if [ "$1" = compare ]; then
+    echo "$base"
     [ -z "$behind" ] && [ -z "$routes" ]
     exit
 fi
