@@ -157,6 +157,7 @@ async def build_services(
     emit: Emit,
     no_cache: bool = False,
     env_folder: Path | None = None,
+    commit: str | None = None,
 ) -> dict[str, BuildResult]:
     """Build services, on all of their builders at the same time.
 
@@ -169,6 +170,7 @@ async def build_services(
         emit: Receives progress events.
         no_cache: Execute every step.
         env_folder: The folder whose .env has the values of build secrets, if not `root`.
+        commit: The git commit that `root` has the files of, where it is in no checkout.
 
     Raises:
         BuildFailed: An image could not be built; the other builds are stopped.
@@ -190,6 +192,7 @@ async def build_services(
                 docker_config=docker_config,
                 remote=bool(place),
                 env_folder=env_folder,
+                commit=commit,
             )
             for place in places
         )

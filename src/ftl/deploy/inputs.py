@@ -44,6 +44,7 @@ async def built_images(
     build: bool = True,
     builders: Mapping[str, Session] | None = None,
     env_folder: Path | None = None,
+    commit: str | None = None,
 ) -> dict[str, BuiltImage]:
     """Build the images of services and dependencies, or find those of the last build.
 
@@ -58,6 +59,7 @@ async def built_images(
         build: Build; otherwise find those of the last build.
         builders: Value of `build.on` -> the session of that machine, for all that the project's builds name.
         env_folder: The folder whose .env has the values of build secrets, if not `root`.
+        commit: The git commit that `root` has the files of, where it is in no checkout.
 
     Raises:
         UsageError: There is no built image and `build` is false.
@@ -74,7 +76,14 @@ async def built_images(
             engines[""] = await stack.enter_async_context(Engine(local_url(), name="this machine"))
         if build:
             built = await build_services(
-                project, services, engines, root=root, platform=platform, emit=emit, env_folder=env_folder
+                project,
+                services,
+                engines,
+                root=root,
+                platform=platform,
+                emit=emit,
+                env_folder=env_folder,
+                commit=commit,
             )
             images = {
                 service.name: BuiltImage(

@@ -126,6 +126,8 @@ def test_a_rollback_builds_what_is_gone_from_its_commit(ftl: Callable[..., Proje
     back = app.run("rollback", "r1", "--rebuild", "--json").ok().result
     assert (back["release"], back["rollback_of"]) == ("r5", "r1")
     assert app.get() == (200, "one")
+    label = server.docker("inspect", "-f", '{{index .Config.Labels "ftl.commit"}}', f"{app.name}-web:r5")
+    assert label.strip() == git("rev-list", "HEAD").split()[-1]
     assert (folder / "app/www/index.html").read_text() == "unfinished"
     assert len(git("worktree", "list").splitlines()) == 1
     assert git("status", "--porcelain").split() == ["M", "app/www/index.html"]

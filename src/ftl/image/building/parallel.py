@@ -49,6 +49,7 @@ async def build_images(
     docker_config: Path | None = None,
     remote: bool = False,
     env_folder: Path | None = None,
+    commit: str | None = None,
 ) -> dict[str, BuildResult]:
     """Build the images of `services` that have a `build`, in parallel, and equal ones once.
 
@@ -65,6 +66,7 @@ async def build_images(
         remote: The engine is on another machine. The docker CLI here sends it the build context, by BuildKit's own
             protocol: only files that changed, as long as its cache has the others.
         env_folder: The folder whose .env has the values of build secrets, if not `root`.
+        commit: The git commit that the images are labelled with; None: that of the checkout which `root` is in.
 
     Raises:
         BuildFailed: An image could not be built; the other builds are stopped. Its details are the step's output.
@@ -76,7 +78,7 @@ async def build_images(
     environ = dict(os.environ)
     async with task_group() as group:
         cli = group.create_task(asyncio.to_thread(find_buildkit_cli, environ))
-        commit = group.create_task(_commit_label(root, environ))
+        label = group.create_task(_commit_label(commit, root, environ))
         info = group.create_task(engine.info())
     env = cli_environment(engine.url, environ, remote=remote)
     secrets = project.secret_values
@@ -91,7 +93,7 @@ async def build_images(
         cli=cli.result(),
         environ={**environ, **({"DOCKER_CONFIG": str(docker_config)} if docker_config is not None else {})},
         variables={**variables, **secrets},
-        labels={labels.PROJECT: project.name, **commit.result()},
+        labels={labels.PROJECT: project.name, **label.result()},
         server_platform=platform,
         engine_platform=info.result().platform,
         emit=emit,
@@ -130,8 +132,8 @@ async def _cache_support(
     return support
 
 
-async def _commit_label(root: Path, environ: Mapping[str, str]) -> dict[str, str]:
-    commit = await git_commit(root, environ)
+async def _commit_label(commit: str | None, root: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    commit = commit or await git_commit(root, environ)
     return {labels.COMMIT: commit} if commit else {}
 
 

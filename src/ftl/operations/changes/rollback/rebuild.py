@@ -47,7 +47,13 @@ async def rebuilt_images(
             _refuse_outside(service, files)
         own = built_here(project)
         return await built_images(
-            own, services, root=files.folder, platform=platform, emit=emit, env_folder=root
+            own,
+            services,
+            root=files.folder,
+            platform=platform,
+            emit=emit,
+            env_folder=root,
+            commit=commit,
         )
 
 
@@ -114,7 +120,7 @@ async def checkout(root: Path, commit: str) -> AsyncIterator[Checkout]:
     """The files of a commit in a temporary folder, with a separate index.
 
     The repository does not know of it, as it would of a worktree: what a killed process leaves is the folder, which the
-    next one removes.
+    next one removes. It is the working tree of git's command: attributes (line ends, filters) are the commit's.
     """
     prefix = await _git(root, commit, "rev-parse", "--show-prefix")
     repository = Path(await _git(root, commit, "rev-parse", "--show-toplevel"))
@@ -122,7 +128,8 @@ async def checkout(root: Path, commit: str) -> AsyncIterator[Checkout]:
         top = temporary / "files"
         index = temporary / "index"
         await _git(repository, commit, "read-tree", commit, index=index)
-        await _git(repository, commit, "checkout-index", "--all", f"--prefix={top}/", index=index)
+        top.mkdir()
+        await _git(repository, commit, f"--work-tree={top}", "checkout-index", "--all", index=index)
         yield Checkout(top, top / prefix)
 
 

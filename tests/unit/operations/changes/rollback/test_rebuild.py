@@ -15,9 +15,22 @@ from ftl.config.models.project import Build, Dependency, Project, ProjectInfo, S
 from ftl.config.models.service import BuildSecret
 from ftl.errors import BuildFailed
 from ftl.operations.changes.rollback.rebuild import built_here, checkout, rebuilt_images
+from tests.support.engine_socket import served
+from tests.unit.host.scripts.programs import put_programs
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+INFO = b'HTTP/1.1 200 OK\r\nApi-Version: 1.47\r\nContent-Length: 24\r\n\r\n{"ServerVersion":"27.0"}'
+
+DOCKER = """#!/bin/sh
+[ "$1" = --version ] && { echo "Docker version 28.2.2, build x"; exit; }
+[ "$2" = inspect ] && { echo "Driver: docker"; exit; }
+[ "$2" = version ] && { echo "github.com/docker/buildx v0.17.1"; exit; }
+printf '%s\\n' "$@" >"$HOME/words"
+exit 1
+"""
+"""A docker CLI that writes with which words it was to build."""
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -55,6 +68,70 @@ def test_the_commit_is_checked_out_beside_the_users_files(tmp_path: Path) -> Non
     assert not asyncio.run(check()).parent.exists()
     assert git(tmp_path, "status", "--porcelain") == status
     assert len(git(tmp_path, "worktree", "list").splitlines()) == 1
+
+
+def test_attributes_are_those_of_the_commit(tmp_path: Path) -> None:
+    """Line ends and filters (LFS) decide what is in the image; the user's `.gitattributes` has others."""
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "config", "filter.upper.smudge", "tr a-z A-Z")
+    git(tmp_path, "config", "filter.upper.clean", "tr A-Z a-z")
+    (tmp_path / "text.txt").write_text("text\n")
+    (tmp_path / "large.bin").write_text("content")
+    (tmp_path / ".gitattributes").write_text("*.txt text eol=crlf\n*.bin filter=upper\n")
+    first = committed(tmp_path, "one")
+    (tmp_path / ".gitattributes").write_text("* -text -filter\napp/* filter=upper\n")
+    status = git(tmp_path, "status", "--porcelain")
+
+    async def check() -> None:
+        async with checkout(tmp_path / "app", first) as files:
+            assert (files.top / "text.txt").read_bytes() == b"text\r\n"
+            assert (files.top / "large.bin").read_text() == "CONTENT"
+            assert (files.folder / "file").read_text() == "one"
+            assert {path.name for path in files.top.iterdir()} == {
+                ".gitattributes",
+                "app",
+                "large.bin",
+                "text.txt",
+            }
+
+    asyncio.run(check())
+    assert git(tmp_path, "status", "--porcelain") == status
+
+
+def test_the_image_is_labelled_with_the_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its files are in no checkout; nor does that count which temporary files happen to be in."""
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app/Dockerfile").write_text("FROM scratch\n")
+    git(tmp_path, "init", "-q")
+    first = committed(tmp_path, "one")
+    committed(tmp_path, "two")
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    put_programs(tmp_path / "bin", {"docker": DOCKER})
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
+    for name in ("XDG_CACHE_HOME", "XDG_STATE_HOME", "DOCKER_CONFIG", "DOCKER_CONTEXT", "BUILDX_BUILDER"):
+        monkeypatch.delenv(name, raising=False)
+    web = Service(name="web", build=Build())
+    project = Project(project=ProjectInfo(name="shop"), server=Server(host="server"), services=(web,))
+
+    async def check() -> None:
+        async with served() as (server, url):
+            server.answer_by_path({"/v1.41/info": INFO, "/info": INFO, "/_ping": INFO})
+            monkeypatch.setenv("DOCKER_HOST", url)
+            with pytest.raises(BuildFailed, match="the build failed"):
+                await rebuilt_images(
+                    project,
+                    ["web"],
+                    first,
+                    root=tmp_path / "app",
+                    platform="linux/amd64",
+                    emit=lambda _: None,
+                )
+
+    asyncio.run(check())
+    labels = [word for word in (tmp_path / "words").read_text().splitlines() if "ftl.commit=" in word]
+    assert [label.rpartition("=")[2] for label in labels] == [first]
 
 
 def test_what_a_killed_rebuild_leaves_goes_with_the_next(
