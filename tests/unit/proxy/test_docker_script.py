@@ -122,4 +122,5 @@ def test_no_script_waits_without_a_limit(path: Path) -> None:
         line for line in lines if re.search(r"\bwget -", line) and not re.search(r"-T |timeout \d", line)
     ]
     assert not [line for line in lines if re.search(r"\bcurl -", line) and "-m" not in line]
-    assert not [line for line in lines if re.search(r"\bflock (?!-[nw])", line.partition("for tool in")[0])]
+    # Giving one back (`-u`) never waits.
+    assert not [line for line in lines if re.search(r"\bflock (?!-[nuw])", line.partition("for tool in")[0])]
