@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ftl.engine.client import Client
 
 MEASURED_SIDE_BY_SIDE = (1, 42)
-"""The API from which on two requests at once do not disturb each other; it also takes `type`."""
+"""The API from which on two requests at once disturb nobody; it also takes `type`."""
 
 _STEP = 0.05
 

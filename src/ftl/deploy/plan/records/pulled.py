@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ftl.engine.values import Container, Image
 
 _ABOUT = {"job": "job_failure", "host": "certificate"}
-"""Lines of what a server watches -> the event that they are for."""
+"""Event of each kind of lines that a server has."""
 
 
 def all_containers(observed: Observed) -> tuple[Container, ...]:
