@@ -85,6 +85,27 @@ def test_a_file_that_sshd_has_not_read_is_found(sshd: Sshd) -> None:
     assert sshd.run("sshd_unread") == (0, [])
 
 
+# A clock that was set back by a minute: what was changed just now is in its future.
+CLOCK_SET_BACK = """
+find() {
+    for word; do
+        if [ "$word" = now ]; then word='1 minute ago'; fi
+        shift
+        set -- "$@" "$word"
+    done
+    command find "$@"
+}
+"""
+
+
+def test_a_change_in_the_future_is_not_one_that_sshd_has_to_read(sshd: Sshd) -> None:
+    """No reload would be later than that, so that nobody could ever harden the server."""
+    time.sleep(0.05)
+    (sshd.root / "sshd_config").write_text("Port 2222")
+    assert sshd.run("sshd_unread") == (0, ["sshd_config"])
+    assert sshd.run(f"{CLOCK_SET_BACK}sshd_unread") == (0, [])
+
+
 @pytest.mark.parametrize("pid_file", [None, "1\n", "", "no number\n"])
 def test_without_the_pid_of_a_running_sshd_nobody_knows(pid_file: str | None, sshd: Sshd) -> None:
     """One that is started for each connection has none, or that of an earlier one."""
@@ -155,6 +176,49 @@ def test_sshd_stays_on_the_port_that_let_us_in(sshd: Sshd) -> None:
     status, lines = sshd.run("hardened me", connection="192.0.2.9 50000 192.0.2.1 2222")
     assert (status, len(lines)) == (1, 1)
     assert "port 2222 no more" in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("address", "stays"),
+    [
+        ("10.0.0.1:2222", True),
+        ("[2001:db8::1]:2222", True),
+        ("10.0.0.1:2222 rdomain blue", True),
+        ("10.0.0.1:22222", False),
+        ("[2001:db8::2222]:22", False),
+    ],
+)
+def test_sshd_stays_where_an_address_names_the_port(address: str, stays: bool, sshd: Sshd) -> None:
+    """`sshd -T` prints `port 22` beside `ListenAddress 10.0.0.1:2222`."""
+    sshd.settings(f"{CLOSED}port 22\nlistenaddress {address}\n")
+    status, _ = sshd.run("hardened me", connection="192.0.2.9 50000 192.0.2.1 2222")
+    assert (status == 0) is stays
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stays"),
+    [
+        (["-D", "-p", "2222"], True),
+        (["-Dp2222"], True),
+        (["-o", "Port=2222"], True),
+        (["-oport 2222"], True),
+        (["-D", "-o", "ListenAddress=10.0.0.1:2222"], True),
+        # The title that sshd gives itself.
+        (["sshd: /usr/sbin/sshd -D -p 2222 [listener] 0 of 10-100 startups"], True),
+        (["sshd: /usr/sbin/sshd -D [listener] 0 of 10-100 startups"], False),
+        (["-D", "-o", "PermitRootLogin=no", "-f", "/etc/ssh/sshd_config"], False),
+    ],
+)
+def test_sshd_stays_on_the_port_of_its_arguments(arguments: list[str], stays: bool, sshd: Sshd) -> None:
+    """SSHD_OPTS="-p 2222": `sshd -T` does not know that, and a reload does not end it."""
+    (sshd.root / "other").mkdir()  # the first one runs: its file is busy
+    shell = shutil.copy(shutil.which("bash") or "", sshd.root / "other/sshd")
+    argv = (str(shell), "-c", "read -r _", *arguments)
+    with subprocess.Popen(argv, stdin=subprocess.PIPE) as process:
+        (sshd.root / "sshd.pid").write_text(f"{process.pid}\n")
+        status, _ = sshd.run("hardened me", connection="192.0.2.9 50000 192.0.2.1 2222")
+        process.kill()
+    assert (status == 0) is stays
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.errors import FtlError, LoginRefused, ServerError, at
-from ftl.events import Emit, StepUndone
+from ftl.events import Emit, Note, StepUndone
 from ftl.execution.reporting import reported
-from ftl.server.setup.apply.offered import offered_logins
+from ftl.server.setup.apply.offered import WITHOUT_ANYTHING, offered_logins
 from ftl.server.setup.apply.root_shell import RootShell
 from ftl.server.setup.plan.guarded import HardenSsh, KeepChange, RevertChange
 from ftl.ssh import openssh
@@ -68,7 +68,7 @@ async def apply(
             files say.
         ServerError: The connection broke, or a new one does not work: then the change that prevents it was reverted.
     """
-    check = _DeployerCheck(deployer, connect, offered)
+    check = _DeployerCheck(deployer, connect, offered, emit)
     if plan.steps:
         async with RootShell(login.machine, user=login.user, password=login.password, emit=emit) as shell:
             for step in plan.steps:
@@ -116,6 +116,13 @@ async def _kept_or_reverted(step: SetupStep, shell: RootShell, check: _DeployerC
     return None
 
 
+def _no_sshd(host: str, user: str | None) -> str:
+    return (
+        f"{host} lets {user} in with neither key nor password: what answers here is not its sshd but something that "
+        f"knows you otherwise, as Tailscale SSH does; what sshd itself offers could not be asked"
+    )
+
+
 class PasswordsAccepted(FtlError):
     """An SSH server lets in by password, whatever its files say."""
 
@@ -123,10 +130,11 @@ class PasswordsAccepted(FtlError):
 class _DeployerCheck:
     """Checks over new connections: that the deploy user can log in and use Docker, and that nobody can by password."""
 
-    def __init__(self, target: Target, connect: MachineConnector, offered: OfferedLogins) -> None:
+    def __init__(self, target: Target, connect: MachineConnector, offered: OfferedLogins, emit: Emit) -> None:
         self.target = target
         self._open = connect
         self._offered = offered
+        self._emit = emit
         self._problem: FtlError | None = None
         self._connected = False
 
@@ -171,23 +179,38 @@ class _DeployerCheck:
 
         Raises:
             PasswordsAccepted: It does, also after a second look: it reads its files a moment after it was told.
-            ServerError: It cannot be reached.
+            ServerError: It cannot be reached; after two attempts, too.
         """
         for attempt in range(_ATTEMPTS):
             if attempt:
                 await asyncio.sleep(_PAUSE)
-            for user in dict.fromkeys((self.target.user, "root")):
-                offered = await self._offered(replace(self.target, user=user))
-                if not _BY_KEY.issuperset(offered):
-                    break
-            else:
+            try:
+                problem = await self._passwords_accepted()
+            except ServerError:
+                if attempt == _ATTEMPTS - 1:
+                    raise
+                continue
+            if problem is None:
                 return
-        raise PasswordsAccepted(
-            f"the SSH server of {self.target.host} still lets {user} in by other means than a key",
-            cause=f"it offers {', '.join(offered)}, whatever its files say",
-            hint="is it one that `systemctl restart ssh` on the server does not reach, or does a `Match` in its files "
-            "say otherwise?",
-        )
+        assert problem is not None
+        raise problem
+
+    async def _passwords_accepted(self) -> PasswordsAccepted | None:
+        """Ask for the deploy user, and only if that answer is good for root."""
+        for user in dict.fromkeys((self.target.user, "root")):
+            offered = await self._offered(replace(self.target, user=user))
+            if WITHOUT_ANYTHING in offered:
+                # No sshd does so after the settings above: there is no password to refuse, and nothing to revert.
+                self._emit(Note(_no_sshd(self.target.host, user), "warning"))
+                return None
+            if not _BY_KEY.issuperset(offered):
+                return PasswordsAccepted(
+                    f"the SSH server of {self.target.host} still lets {user} in by other means than a key",
+                    cause=f"it offers {', '.join(offered)}, whatever its files say",
+                    hint="is it one that `systemctl restart ssh` on the server does not reach, or does a `Match` in "
+                    "its files say otherwise?",
+                )
+        return None
 
     async def _check_docker(self, machine: Machine) -> None:
         try:

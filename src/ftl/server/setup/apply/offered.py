@@ -16,17 +16,20 @@ if TYPE_CHECKING:
 
 _SECONDS = 30.0
 
-_OFFERED = re.compile(r"Permission denied \(([^()\s]*)\)")
+_DENIED = re.compile(r"^(\S+): Permission denied \(([^()\s]*)\)", re.MULTILINE)
+"""The user and host of a refusal, and the logins that were offered: those of a jump host (ProxyJump), too."""
+
+WITHOUT_ANYTHING = "none"
 
 
 async def offered_logins(server: Target) -> tuple[str, ...]:
     """Ask a server, over a new connection and with no key, how its user may log in.
 
     Returns:
-        "publickey", "password", "keyboard-interactive", ...; "none" where it lets this user in without anything.
+        "publickey", "password", "keyboard-interactive", ...; WITHOUT_ANYTHING where it lets this user in so.
 
     Raises:
-        ServerError: It cannot be reached.
+        ServerError: It cannot be reached, or a jump host wants what nobody is asked for here, a passphrase.
     """
     resolved = await resolve(server)
     own = (
@@ -46,8 +49,16 @@ async def offered_logins(server: Target) -> tuple[str, ...]:
     except TimeoutError as error:
         raise ServerError(f"{server.host} did not say how to log in", cause=str(error)) from None
     if done.exit_code == 0:
-        return ("none",)
-    found = _OFFERED.search(done.error_text)
-    if found is None:
-        raise failures.failure(failures.Attempt(server, resolved), done.error_text)
-    return tuple(filter(None, found[1].split(",")))
+        return (WITHOUT_ANYTHING,)
+    asked = f"{resolved.user}@{resolved.hostname}".lower()
+    denied = {found[1].lower(): found for found in _DENIED.finditer(done.error_text)}
+    if asked in denied:
+        return tuple(filter(None, denied[asked][2].split(",")))
+    if denied:
+        jump, found = next(iter(denied.items()))
+        raise ServerError(
+            f"{server.host} could not be asked how to log in: a jump host refuses {jump}",
+            cause=found[0],
+            hint="nothing asks for a passphrase here: `ssh-add` gives the agent that host's key",
+        )
+    raise failures.failure(failures.Attempt(server, resolved), done.error_text)

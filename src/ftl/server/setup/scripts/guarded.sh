@@ -182,8 +182,8 @@ hardened() {
         fi
     done
     port=${connection##* }
-    if [ -n "$port" ] && ! printf '%s\n' "$settings" | grep -qx "port $port" &&
-        ! { has_systemd && systemctl -q is-active ssh.socket; }; then
+    if [ -n "$port" ] && ! printf '%s\n' "$settings" | grep -qE "^(port |listenaddress .*:)$port( |$)" &&
+        ! sshd_was_told_where && ! { has_systemd && systemctl -q is-active ssh.socket; }; then
         echo "sshd would listen on port $port no more, on which it has let us in"
         return 1
     fi

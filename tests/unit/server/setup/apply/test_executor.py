@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.errors import FtlError, LoginRefused, ServerError
-from ftl.events import StepFailed, StepFinished, StepUndone
+from ftl.events import Note, StepFailed, StepFinished, StepUndone
 from ftl.server.setup.apply.executor import apply
 from ftl.server.setup.observe.login import RootLogin
 from ftl.server.setup.plan import guarded, steps
@@ -91,7 +91,7 @@ class Setup:
         *,
         outcomes: Sequence[ServerError | None] = (),
         fails: str = "",
-        offered: Sequence[str] = ("publickey",),
+        offered: Sequence[str | ServerError] = ("publickey",),
     ) -> None:
         """Prepare.
 
@@ -100,7 +100,8 @@ class Setup:
             outcomes: The result of each new connection, the last for all others too: None succeeds, a LoginRefused or
                 BLOCKED prevents the connection, NO_DOCKER is what the engine's URL raises.
             fails: The kind of the step that fails.
-            offered: The logins that the SSH server offers, one for each time that it is asked, the last for all others.
+            offered: The logins that the SSH server offers, one for each time that it is asked, the last for all others;
+                or that it cannot be asked.
         """
         self._notes = folder / "kinds"
         self._notes.touch()
@@ -133,7 +134,10 @@ class Setup:
 
     async def _offer(self, target: Target) -> tuple[str, ...]:
         self.asked.append(target.user)
-        return (self._offered[min(len(self.asked), len(self._offered)) - 1],)
+        answer = self._offered[min(len(self.asked), len(self._offered)) - 1]
+        if isinstance(answer, ServerError):
+            raise answer
+        return (answer,)
 
     @asynccontextmanager
     async def _connect(self, _target: Target) -> AsyncIterator[Machine]:
@@ -243,14 +247,37 @@ def test_an_ssh_server_that_reads_its_files_late_is_asked_twice(tmp_path: Path) 
     assert setup.asked == ["deploy", "deploy", "root"]
 
 
+def test_a_refused_connection_does_not_revert_the_hardening(tmp_path: Path) -> None:
+    """It is asked again, as for the connection by key; a second one reverts it. Root comes only after a good answer."""
+    again = Setup(tmp_path, offered=[BLOCKED, "publickey"])
+    again.run(HARDEN, hardened=True)
+    assert again.kinds == ["harden_ssh", "keep"]
+    assert again.asked == ["deploy", "deploy", "root"]
+
+    gone = Setup(tmp_path, offered=["publickey", BLOCKED])
+    with pytest.raises(ServerError, match="which was reverted") as caught:
+        gone.run(HARDEN, hardened=True)
+    assert caught.value.cause == BLOCKED.message
+    assert gone.kinds[2:] == ["harden_ssh", "revert"]
+    assert gone.asked == ["deploy", "root", "deploy"]
+
+
+@pytest.mark.parametrize("offered", [["none"], ["publickey", "none"]])
+def test_what_lets_in_without_anything_is_not_sshd(offered: list[str], tmp_path: Path) -> None:
+    """As Tailscale SSH does: sshd's settings are kept, and the user is told that sshd could not be asked."""
+    setup = Setup(tmp_path, offered=offered)
+    setup.run(HARDEN, hardened=True)
+    assert setup.kinds == ["harden_ssh", "keep"]
+    assert len(setup.asked) == len(offered)
+    (note,) = (event for event in setup.events if isinstance(event, Note))
+    assert (note.level, "Tailscale" in note.text) == ("warning", True)
+
+
 def test_a_server_that_was_hardened_before_is_asked_what_it_does(tmp_path: Path) -> None:
     """Nothing is missing by its files; without `--harden` nobody asks."""
     open_still = Setup(tmp_path, offered=["password"])
     with pytest.raises(FtlError, match="still lets deploy in"):
         open_still.run(deployer_logged_in=True, hardened=True)
-    anybody = Setup(tmp_path, offered=["none"])
-    with pytest.raises(FtlError, match="still lets deploy in"):
-        anybody.run(INSTALL, hardened=True)
     closed = Setup(tmp_path)
     closed.run(deployer_logged_in=True, hardened=True)
     assert closed.asked == ["deploy", "root"]
