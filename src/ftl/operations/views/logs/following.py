@@ -125,7 +125,7 @@ class Follower:
         self._query = query
         self._show = show
         self._warn = warn
-        self._positions: dict[str, _Position] = {}
+        self._positions: dict[str, LogPosition] = {}
         self._reading: set[str] = set()
         self._done: set[str] = set()
         self._unreadable: set[str] = set()
@@ -172,7 +172,7 @@ class Follower:
         def past(entry: LogEntry) -> None:
             nonlocal earliest
             earliest = earliest or entry.time
-            position = self._positions.setdefault(entry.container, _Position())
+            position = self._positions.setdefault(entry.container, LogPosition())
             position.advance((entry.stream, entry.time, entry.text))
             if not hidden and query.accepts(entry):
                 self._show(entry)
@@ -193,7 +193,7 @@ class Follower:
         await show_merged(sources, replace(seen, matches=None), past, self._warn, kept)
         for container in containers:
             # Where nothing was shown of a container, its lines up to now are older than all that was shown.
-            self._positions.setdefault(container.id, _Position(earliest or query.first or ""))
+            self._positions.setdefault(container.id, LogPosition(earliest or query.first or ""))
             if container.state not in _RUNNING:
                 self._done.add(container.id)
 
@@ -214,7 +214,7 @@ class Follower:
             group.create_task(self._follow(engine, container))
 
     async def _follow(self, engine: Engine, container: Container) -> None:
-        position = self._positions.setdefault(container.id, _Position())
+        position = self._positions.setdefault(container.id, LogPosition())
         repeated = Counter(position.recent)
         times = dict(position.times)
         size = 0
@@ -247,7 +247,7 @@ class Follower:
             self._reading.discard(container.id)
 
     async def _passed_over(
-        self, engine: Engine, container: Container, position: _Position, line: LogLine | None = None
+        self, engine: Engine, container: Container, position: LogPosition, line: LogLine | None = None
     ) -> None:
         """Show the lines before one, or up to the end, from the last that was shown on.
 
@@ -293,7 +293,7 @@ _RECENT = 200_000
 
 
 @dataclass(slots=True)
-class _Position:
+class LogPosition:
     """Position up to which a container's log was shown.
 
     Some lines come again: those of the moment that `since` names, and a block where the engine goes over from the

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ftl.aio import task_group
 from ftl.common.suggestions import select_names
 from ftl.engine import labels
-from ftl.operations.views.logs.following import POLL_SECONDS, Follower
+from ftl.operations.views.logs.following import POLL_SECONDS, Follower, LogPosition
 from ftl.operations.views.logs.query import LogEntry
 from ftl.releases.store import read_records
 
@@ -97,6 +97,7 @@ class HookFollower(Follower):
                     if self._is_hook(container):
                         self._names[container.id] = self._name(container)
                         self._query.announce([self._name(container)])
+                        self._positions.setdefault(container.id, LogPosition(self._query.first or ""))
                         self._join(group, engine, container)
                 await asyncio.sleep(POLL_SECONDS)
 

@@ -174,3 +174,18 @@ def test_following_goes_on_after_a_lost_connection() -> None:
         await asyncio.wait({task})
 
     run(work())
+
+
+def test_older_lines_of_a_hook_that_runs_already_are_not_shown_with_since() -> None:
+    """As of other logs: what it printed before that moment is passed over."""
+
+    async def work() -> None:
+        engine = await stored()
+        await hook(engine, "web-r2-pre", "r2")
+        for second, text in ((1, "old"), (20, "new")):
+            log(engine, f"{PROJECT}-web-r2-pre", second, text)
+        async with following(engine, since="2026-01-02T03:04:10Z") as shown:
+            await asyncio.sleep(3)
+            assert shown() == "new"
+
+    run(work())
