@@ -83,6 +83,8 @@ class Fetch:
             section: The section that lists it.
             name: Its service or dependency; empty where that is not known: it counts then.
         """
+        if self.names is not None and section.startswith("x-"):
+            return None  # it counts where its aliases are
         if self.names is None or section not in _NAMED or not name or name in self.names:
             return self.parts
         return Parts(self.of_others) if self.of_others else None

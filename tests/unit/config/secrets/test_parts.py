@@ -118,3 +118,11 @@ def test_a_build_of_a_part_fetches_what_that_build_uses(folder: Path) -> None:
     assert called(folder) == {"REGISTRY"}
     read(folder, TEXT, Fetch(BUILDS, frozenset({"mail"})))
     assert called(folder) == {"REGISTRY", "MAIL_BUILD"}
+
+
+def test_a_block_for_aliases_counts_where_it_is_used(folder: Path) -> None:
+    """Its anchors are expanded in the services that name them; by itself it is of no service."""
+    text = TEXT.replace("services:\n", "x-mail: &mail {B: '${MAIL}'}\nservices:\n")
+    assert read(folder, text, secrets_of(["web"])).secret_values.keys() == OF_WEB
+    used = text.replace("env: {A: '${WEB}'}", "env: {<<: *mail, A: '${WEB}'}")
+    assert read(folder, used, secrets_of(["web"])).secret_values.keys() == {*OF_WEB, "MAIL"}
