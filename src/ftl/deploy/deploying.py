@@ -125,6 +125,26 @@ def _held(hold: Hold) -> str:
     return f"deploys have been put on hold by {hold.by} at {utc(hold.time)} ({hold.reason})"
 
 
+def completed(project: Project, found: Project, names: Collection[str]) -> Project:
+    """Take these dependencies, with their secrets, from the project as it was read again.
+
+    No more: its file may have changed since the images were built.
+
+    Raises:
+        UsageError: It does not have them any more.
+    """
+    read = {dependency.name: dependency for dependency in found.dependencies if dependency.name in names}
+    if gone := [name for name in names if name not in read]:
+        raise UsageError(
+            f"{', '.join(gone)} was taken out of the file while this ran", hint="run the same command again"
+        )
+    return replace(
+        project,
+        dependencies=tuple(read.get(dependency.name, dependency) for dependency in project.dependencies),
+        secret_values={**project.secret_values, **found.secret_values},
+    )
+
+
 @asynccontextmanager
 async def _opened(
     operation: OperationRequest,
@@ -174,7 +194,7 @@ async def _opened(
     async with open_operation(operation, machines, emit, refuse=refuse_early, build=build) as prepared:
         lacking = without_secrets(request, prepared.observed)
         if lacking and complete is not None:
-            project = await asyncio.to_thread(complete, lacking)
+            project = completed(project, await asyncio.to_thread(complete, lacking), lacking)
         asked = replace(request, project=with_built_dependencies(project, prepared.built.images))
         inputs = PlanInputs(prepared.by, prepared.built.images, files)
 

@@ -11,7 +11,7 @@ from ftl.deploy.plan.changes import (
 )
 from ftl.deploy.plan.desired.sources import source_of
 from ftl.deploy.plan.diff import Diff, new_alias, other_sites
-from ftl.deploy.plan.jobs import Owner, jobs_diff, resumed_jobs
+from ftl.deploy.plan.jobs import Owner, is_left_alone, jobs_diff, resumed_jobs
 from ftl.deploy.plan.sites import (
     hidden_from,
     servers_with_old_routes,
@@ -76,7 +76,7 @@ def compare(
     )
     removed = () if only or request.purpose.same_release else removed_from_file(project, observed)
     # A deploy of single services leaves a dependency as it is, and so its backups.
-    changing = tuple(change for change in dependencies if not only or change.action != "unchanged")
+    changing = tuple(change for change in dependencies if not (only and is_left_alone(observed, change)))
     owners: tuple[Owner, ...] = (*services, *(dependencies if request.purpose.same_release else changing))
     jobs = (
         resumed_jobs(project, observed, owners)

@@ -19,6 +19,7 @@ from ftl.deploy.plan.desired.specs import (
     service_container,
     task_spec,
 )
+from ftl.deploy.plan.reasons import DEPENDENCIES, recorded_section
 from ftl.engine import labels
 from ftl.engine.specs import ContainerSpec
 from ftl.engine.values import Mount
@@ -172,6 +173,26 @@ def jobs_diff(project: Project, observed: Observed, owners: Sequence[Owner], *, 
     return JobsDiff(project.name, changes, removed, tuple(live.values()), old, elsewhere)
 
 
+def is_left_alone(observed: Observed, change: DependencyChange) -> bool:
+    """Whether a deploy of single services leaves a dependency and its backups as they are recorded.
+
+    Not one that no record has, nor one whose backup has lost its container: a deploy makes it again.
+    """
+    live = observed.live_record
+    if live is None or change.action != "unchanged":
+        return False
+    if not recorded_section(observed, DEPENDENCIES, change.name):
+        return False
+    backups = as_objects(live.project.get("backups"))
+    if observed.down or all(backup.get("dependency") != change.name for backup in backups):
+        return True  # a server that cannot be reached may have it
+    return any(
+        container.labels.get(labels.SERVICE) == change.name
+        for container in observed.of_role(labels.ROLE_JOB)
+        if is_live_job(container) or is_stopped_job(container)
+    )
+
+
 def by_server(observed: Observed, containers: Iterable[Container]) -> dict[str, tuple[Container, ...]]:
     """Containers by the server that has them; with one server its name is empty."""
     found: dict[str, tuple[Container, ...]] = {}
@@ -237,7 +258,9 @@ def _change(
         action, why = "replaced", NEW_CONFIGURATION
     elif is_stopped_job(current):
         action, why = "restarted", WAS_STOPPED
-    return JobChange(job, owner, spec, action, why, current, spec.labels.get(labels.FOLDER) in folders)
+    # The folder of a database that is new there is not recorded for this server: it may be installed anew.
+    had_folder = owner.action != "created" and spec.labels.get(labels.FOLDER) in folders
+    return JobChange(job, owner, spec, action, why, current, had_folder)
 
 
 def _content(owner: Owner) -> str:

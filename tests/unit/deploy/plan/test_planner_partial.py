@@ -9,9 +9,13 @@ import pytest
 
 from ftl.config.models.backup import ScheduledBackup
 from ftl.config.models.project import Job, Route, Service
+from ftl.deploy.deploying import completed
 from ftl.deploy.plan.checks.unfetched import without_secrets
+from ftl.deploy.plan.steps.jobs import CreateJob
 from ftl.deploy.plan.steps.proxy import ApplySite
 from ftl.deploy.request import PlanRequest
+from ftl.engine import labels
+from ftl.engine.values import Container
 from ftl.errors import UsageError
 from ftl.proxy.project_site import site_of
 from tests.unit.deploy.plan.data import DB, volumes, with_volumes
@@ -29,6 +33,25 @@ from tests.unit.deploy.world import (
 if TYPE_CHECKING:
     from ftl.config.models.project import Project
     from ftl.deploy.observe.state import Observed
+
+
+BACKUP = Container(
+    "backup",
+    "shop.job.backup.db",
+    "postgres:16",
+    "sha256:x",
+    {
+        labels.PROJECT: "shop",
+        labels.SERVICE: "db",
+        labels.JOB: "backup.db",
+        labels.ROLE: labels.ROLE_JOB,
+        labels.RELEASE: "r1",
+    },
+    "exited",
+    "",
+    0,
+)
+"""The container of the database's scheduled backup."""
 
 
 def test_a_partial_deploy_starts_no_dependency_on_the_data_of_what_it_leaves() -> None:
@@ -126,6 +149,7 @@ def test_a_partial_deploy_keeps_the_recorded_sections_of_what_it_leaves() -> Non
         *container(before, "web", "r1"),
         *container(before, "api", "r1"),
         dependency(before, "db"),
+        BACKUP,
         live={"web": "r1", "api": "r1"},
         releases=(told,),
     )
@@ -148,6 +172,7 @@ def secret_world(
     *,
     runs: bool = True,
     recorded: bool = True,
+    pruned: bool = False,
     state: Literal["running", "exited", "dead"] = "running",
 ) -> Observed:
     """A server with `web`, `api` and the database, deployed with the values of all secrets."""
@@ -158,6 +183,7 @@ def secret_world(
         *container(asked, "web", "r1"),
         *container(asked, "api", "r1"),
         *([database] if runs else []),
+        *(() if pruned else (BACKUP,)),
         live={"web": "r1", "api": "r1"},
         releases=(told,) if recorded else (),
     )
@@ -204,8 +230,9 @@ def test_a_placeholder_is_neither_compared_nor_recorded() -> None:
         secret_world(with_secret("s3cr3t"), state="dead"),
         secret_world(with_secret("s3cr3t"), state="exited"),
         secret_world(with_secret("s3cr3t"), recorded=False),
+        secret_world(with_secret("s3cr3t"), pruned=True),
     ],
-    ids=["missing", "dead", "stopped", "no record"],
+    ids=["missing", "dead", "stopped", "no record", "pruned backup"],
 )
 def test_a_dependency_that_is_started_needs_its_secrets(there: Observed) -> None:
     """It would be created with a placeholder; a deploy that finds out under the lock ends."""
@@ -216,3 +243,40 @@ def test_a_dependency_that_is_started_needs_its_secrets(there: Observed) -> None
     found = plan(with_secret("s3cr3t"), there, "sha256:two", only=("web",))
     assert found.record is not None
     assert UNFETCHED not in found.record.to_json().decode()
+
+
+def test_a_partial_deploy_makes_a_pruned_backup_again() -> None:
+    """Of a database that it leaves as it is; one that is there stays."""
+    asked = with_secret("s3cr3t")
+    for pruned, made in ((True, ["backup.db"]), (False, [])):
+        found = plan(asked, secret_world(asked, pruned=pruned), "sha256:two", only=("web",))
+        assert actions(found)["db"] == "unchanged"
+        assert [step.job for step in found.steps if isinstance(step, CreateJob)] == made
+        assert found.record is not None
+        assert len(found.record.project["backups"]) == 1  # type: ignore[arg-type]
+
+
+def test_a_recorded_backup_is_one_that_is_there() -> None:
+    """Without a record, or with a damaged one, the backup is made and recorded: a rollback does not end it."""
+    asked = with_secret("s3cr3t")
+    there = secret_world(asked, pruned=True)
+    damaged = tuple(replace(one, project={}) for one in there.releases)
+    for releases in ((), damaged):
+        found = plan(asked, replace(there, releases=releases), "sha256:two", only=("web",))
+        assert actions(found)["db"] == "unchanged"
+        assert [step.job for step in found.steps if isinstance(step, CreateJob)] == ["backup.db"]
+        assert found.record is not None
+        assert [one["dependency"] for one in found.record.project["backups"]] == ["db"]  # type: ignore[attr-defined]
+
+
+def test_what_is_read_again_is_taken_for_the_dependencies_alone() -> None:
+    """The file was edited while the image was built: the service keeps what the image was built for."""
+    asked = with_secret(UNFETCHED, fetched=False)
+    edited = with_secret("s3cr3t")
+    edited = replace(edited, services=(service("web", env={"NEW": "1"}),))
+    whole = completed(asked, edited, ("db",))
+    assert whole.services == asked.services
+    assert whole.dependencies == edited.dependencies
+    assert whole.secret_values == {"SECRET": "s3cr3t"}
+    with pytest.raises(UsageError, match="db was taken out of the file"):
+        completed(asked, replace(edited, dependencies=()), ("db",))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.deploy.plan.changes import dependency_change
-from ftl.deploy.plan.reasons import DEPENDENCIES, recorded_section
+from ftl.deploy.plan.jobs import is_left_alone
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -27,11 +27,7 @@ def without_secrets(request: PlanRequest, observed: Observed) -> tuple[str, ...]
         for dependency in project.dependencies
         if dependency.name in project.unfetched
     )
-    return tuple(
-        change.name
-        for change in changes
-        if change.action != "unchanged" or not recorded_section(observed, DEPENDENCIES, change.name)
-    )
+    return tuple(change.name for change in changes if not is_left_alone(observed, change))
 
 
 def refuse_without_secrets(diff: Diff) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ftl.common.json_fields import as_objects, as_str
 from ftl.common.references import pull_reference
 from ftl.common.secret_texts import SecretTexts
+from ftl.deploy.plan.jobs import is_left_alone
 from ftl.deploy.plan.pins import configured_reference
 from ftl.deploy.plan.reasons import DEPENDENCIES, JOBS, SERVICES, recorded_section
 from ftl.engine import labels
@@ -132,11 +133,11 @@ def _recorded_project(diff: Diff) -> dict[str, Any]:
 
 
 def _backups(diff: Diff, sections: Sequence[Any]) -> list[Any]:
-    """The sections of `backups` after a partial deploy: as recorded, but for dependencies that it changes."""
+    """The sections of `backups` after a partial deploy: as recorded for dependencies that it leaves alone."""
     live = diff.observed.live_record
     if live is None:
         return [*sections]
-    unchanged = {change.name for change in diff.dependencies if change.action == "unchanged"}
+    unchanged = {change.name for change in diff.dependencies if is_left_alone(diff.observed, change)}
     before = [dict(section) for section in as_objects(live.project.get("backups"))]
     return [
         *(section for section in before if section.get("dependency") in unchanged),

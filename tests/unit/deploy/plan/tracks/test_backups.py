@@ -84,6 +84,9 @@ def test_a_backup_of_an_unchanged_database_runs_its_image() -> None:
     pruned = first(plan(ASKED, replace(observed, containers=boxes, releases=(told,))), CreateJob)
     assert isinstance(pruned, CreateJob)
     assert not pruned.creates_folder, "its container was pruned, and its folder is that of the live release"
+    anew = first(plan(ASKED, replace(observed, containers=(), releases=(told,))), CreateJob)
+    assert isinstance(anew, CreateJob)
+    assert anew.creates_folder, "the server was installed anew, and has neither the database nor the folder"
     moved = replace(ASKED, backups=(replace(NIGHTLY, path="/mnt"),))
     fresh = first(plan(moved, replace(observed, containers=boxes, releases=(told,))), CreateJob)
     assert isinstance(fresh, CreateJob)
