@@ -174,7 +174,7 @@ def jobs_diff(project: Project, observed: Observed, owners: Sequence[Owner], *, 
 
 
 def is_left_alone(observed: Observed, change: DependencyChange) -> bool:
-    """Whether a deploy of single services leaves a dependency and its backups as they are recorded.
+    """Whether a deploy of single services leaves a dependency and its backups as recorded.
 
     Not one that no record has, nor one whose backup has lost its container: a deploy makes it again.
     """
