@@ -20,11 +20,13 @@ class FakeImages(RecordedEngine):
 
     Attributes:
         registry: What can be pulled, by reference; pushes add to it.
+        unlisted: IDs of images that its list leaves out.
     """
 
     def __init__(self, name: str, info: EngineInfo, images: Iterable[str]) -> None:
         super().__init__(name)
         self.registry: dict[str, Image] = {}
+        self.unlisted: set[str] = set()
         self._engine_info = info
         self._images: dict[str, Image] = {}
         for reference in images:
@@ -54,7 +56,11 @@ class FakeImages(RecordedEngine):
     async def images(self, *, labels: Mapping[str, str] | None = None) -> list[Image]:
         async with self._call("images", reads=True):
             found = ((image, image.config.get("Labels")) for image in self._images.values())
-            return [image for image, own in found if carries(own if isinstance(own, dict) else {}, labels)]
+            return [
+                image
+                for image, own in found
+                if carries(own if isinstance(own, dict) else {}, labels) and image.id not in self.unlisted
+            ]
 
     async def image(self, reference: str) -> Image | None:
         async with self._call("image", reference, reads=True):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ftl.aio import gather, task_group
-from ftl.common.references import pull_reference
+from ftl.aio import gather, gather2, task_group
+from ftl.common.references import as_listed, familiar, pull_reference
 from ftl.deploy.observe.state import Observed
 from ftl.engine import labels
 from ftl.proxy.names import ProxyNames
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
 
     from ftl.engine.api import Engine
-    from ftl.engine.values import Container, EngineInfo
+    from ftl.engine.values import Container, EngineInfo, Image
     from ftl.releases.record import ReleaseRecord
 
 
@@ -80,10 +80,29 @@ async def take_snapshot(
         jobs=history.result().jobs,
         damaged=history.result().damaged,
     )
-    policies = await restart_policies(engine, observed, every=broke_off(observed.audit))
+    policies, unlisted = await gather2(
+        restart_policies(engine, observed, every=broke_off(observed.audit)), unlisted_images(engine, observed)
+    )
     if (state := proxy_state.result()) is not None:
         policies[state.id] = state.restart_policy
-    return replace(observed, policies=policies)
+    return replace(observed, policies=policies, images=(*observed.images, *unlisted))
+
+
+async def unlisted_images(engine: Engine, observed: Observed) -> tuple[Image, ...]:
+    """Pulled images of kept releases that the list of a containerd store leaves out.
+
+    It lacks those of which a layer was not downloaded since another image had it unpacked already (seen on 26.1; moby,
+    issue 49784). They run, and can be asked for by their names.
+    """
+    if observed.info.store != "containerd":
+        return ()
+    listed = {familiar(name) for image in observed.images for name in (*image.tags, *image.digests)}
+    kept = [record for record in observed.releases if record.project]
+    pulled = {entry.pulled for record in kept for entry in record.services.values()}
+    pulled |= {entry.pulled for record in kept for entry in record.dependencies.values()}
+    names = sorted(name for name in pulled if name and as_listed(name) not in listed)
+    found = await gather(engine.image(name) for name in names)
+    return tuple({image.id: image for image in found if image is not None}.values())
 
 
 async def restart_policies(engine: Engine, observed: Observed, *, every: bool) -> dict[str, str]:
