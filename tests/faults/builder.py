@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from lab import images
+from lab.server import docker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,3 +29,10 @@ def forwarded(builder: Server | None, socket: Path) -> Iterator[None]:
             yield
         finally:
             process.terminate()
+
+
+def forget_images(project: str) -> None:
+    """Remove what this machine has built of a project."""
+    found = docker("images", "--quiet", "--filter", f"label=ftl.project={project}").stdout.decode().split()
+    if found:
+        docker("rmi", "--force", *sorted(set(found)))

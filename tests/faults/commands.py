@@ -24,7 +24,8 @@ class Command:
     Attributes:
         argv: Its arguments.
         before: Commands that run undisturbed before it.
-        forget: Run on the server before it, as root: a shell script.
+        forget: Run on the server before it, as root: a shell script, in which {name} and {previous} are those, too.
+        forget_here: This machine loses the project's images before it.
         after: Commands that must work after the fault, and lead back to the state from which a deploy converges.
         may_be_done: The last of `after` may say that nothing is left to do: exit status 2.
         twice: The last of `after` is run once more, and must find nothing to do.
@@ -40,6 +41,7 @@ class Command:
     argv: Argv
     before: tuple[Argv, ...] = ()
     forget: str = ""
+    forget_here: bool = False
     after: tuple[Argv, ...] = ()
     may_be_done: bool = False
     twice: bool = False
@@ -107,12 +109,18 @@ printf 'FROM ftl-lab-proxy:first\nLABEL ftl.lab.newer="%s"\n' "$(date +%s%N)" | 
 # Images of proxies before, each of which was made for a trial.
 OLD_PROXIES = "docker image prune --force --filter label=ftl.lab.newer > /dev/null"
 
+# What is built of the release before the live one.
+NO_PREVIOUS_IMAGES = """
+for service in web web-x worker solo; do docker rmi {name}-$service:{previous} > /dev/null || exit; done
+"""
+
 # Of the project with data, so that a deploy of it has something to do.
 NO_IDLE = "docker rm --force $(docker ps --all --quiet --filter label=ftl.service=idle) > /dev/null"
 
 UPGRADE = ("deploy", "--upgrade-proxy", *WAIT)
 END_HOLD = ("deploy", "--end-hold", *WAIT)
 HOLD = ("rollback", "--hold", "--message", "a trial")
+REBUILD = ("rollback", "{previous}", "--rebuild", *WAIT)
 WITH_BACKUP = ("deploy", "--backup", *WAIT)
 MARK = ("releases", "--mark-bad", "{previous}", "--message", "a trial", *WAIT)
 UNMARK = ("releases", "--unmark-bad", "{previous}", *WAIT)
@@ -134,6 +142,9 @@ NAMED: Mapping[str, Command] = {
     "upgrade-proxy": Command(UPGRADE, forget=NEWER_PROXY, after=(UPGRADE,), tidy=OLD_PROXIES),
     "rollback": Command(("rollback",)),
     "rollback-hooks": Command(("rollback", "--hooks")),
+    "rollback-rebuild": Command(
+        REBUILD, forget=NO_PREVIOUS_IMAGES, forget_here=True, after=(REBUILD,), may_be_done=True
+    ),
     "rollback-hold": Command(HOLD, after=(END_HOLD,)),
     "end-hold": Command(("deploy", "--end-hold"), before=(HOLD,), after=(END_HOLD,)),
     "mark-bad": Command(MARK, after=(UNMARK,)),

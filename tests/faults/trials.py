@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from tests.faults.builder import forget_images
 from tests.faults.kinds import HARMLESS, SERVER_FAULTS, Faults
 from tests.faults.runs import Runs
 from tests.faults.secret_scan import SecretScan
@@ -149,7 +150,9 @@ class Trials:
         for argv in command.before:
             self._world.run_well(*self._words(argv), project=self._project(command))
         if command.forget:
-            self._world.server.run("sh", "-c", command.forget)
+            self._world.server.run("sh", "-c", *self._words((command.forget,)))
+        if command.forget_here:
+            forget_images(self._world.name)
         if command.data is not None:
             self._world.store.before(*command.data)
 

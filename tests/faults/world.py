@@ -13,6 +13,7 @@ from lab.load import Load, Request, Target
 from lab.server import docker
 from lab.servers import INIT_SCRIPT, PUT_INIT_SCRIPT
 
+from tests.faults import repository
 from tests.faults.commands import LAB_SETTINGS, PREVIEW
 from tests.faults.objects import (
     KEPT_RELEASES,
@@ -54,10 +55,10 @@ _STOPS_AT_ONCE = ("sh", "-c", "trap 'exit 0' TERM; sleep 100000 & wait")
 class World(Commands):
     """Project NAME with four services, one more from a registry, a dependency and a job, on one server.
 
-    Beside it: the project NAME-web, whose service is `api`, and containers, volumes, networks, tags and backups of
-    nobody, whose names begin or end like the project's, and some of which have inherited its label. The project NAME-y
-    is there only while it is to be removed, as NAME-k is, which has scheduled backups, and NAME-s, which has data, only
-    where a command needs it.
+    Its versions are commits. Beside it: the project NAME-web, whose service is `api`, and containers, volumes,
+    networks, tags and backups of nobody, whose names begin or end like the project's, and some of which have inherited
+    its label. The project NAME-y is there only while it is to be removed, as NAME-k is, which has scheduled backups,
+    and NAME-s, which has data, only where a command needs it.
 
     Args:
         server: An empty server.
@@ -148,6 +149,7 @@ class World(Commands):
             self.kept.folder.mkdir()
             self.kept.write(with_backups(self._sources.files(f"{self.name}-k", "kept", [idle])))
         self.project.folder.mkdir()
+        repository.begin(self.project.folder)
         for turn in range(2):
             self.change()
             if setup and not turn:
@@ -163,6 +165,7 @@ class World(Commands):
         secrets = {"TOKEN": self.token, "PASSWORD": self.password, "LOGIN": self.login}
         self.project.write(self._sources.version(number, secrets))
         (self.project.folder / ".env").chmod(0o600)
+        repository.commit(self.project.folder, self.version)
         return self.version
 
     def _make_foreign(self) -> None:

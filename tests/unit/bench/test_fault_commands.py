@@ -70,7 +70,7 @@ def test_what_works_on_each_of_several_servers_is_broken_off_there() -> None:
     assert [verb for verb in SEVERAL_TOO if not is_tried(verb, tried)] == []
 
 
-OTHER_STEPS = ("prune --build-cache", "deploy --watch", "deploy --backup")
+OTHER_STEPS = ("rollback --rebuild", "prune --build-cache", "deploy --watch", "deploy --backup")
 """Options with which a command takes other steps than without."""
 
 
