@@ -78,19 +78,19 @@ def test_the_server_mails_a_job_that_failed(ftl: Callable[..., Project], server:
     shown = server.run("ip", "-4", "-o", "addr", "show", "docker0").stdout.decode()
     gateway = shown.split()[3].partition("/")[0]
     url = f"mailto://me:s3cr3t-pass@{gateway}:8025?from=ftl@example.com&to=ops@example.com"
+    server.write("/tmp/receiver.py", RECEIVER)
+    receive = "rm -f /tmp/mailed-*; timeout 240 python3 /tmp/receiver.py >/dev/null 2>/tmp/receiver.err &"
+    server.run("sh", "-c", receive)
     app.config["notify"] = [{"url": url, "events": ["job_failure"], "image": IMAGE}]
     deployed = app.deploy().ok()
-    assert [one["step"] for one in deployed.events("step_finished")] == ["bring_image", "set_notifications"]
+    assert [one["step"] for one in deployed.events("step_finished")] == ["set_notifications", "bring_image"]
     assert "s3cr3t" not in deployed.stdout
     assert app.run("plan", "--json").ok().result["steps"] == []
     assert app.run("prune", "--json").ok().result["images"] == []
     assert f"ftl-mark/{app.name}/ftl-lab-apprise" in _tags(server)
 
-    server.write("/tmp/receiver.py", RECEIVER)
-    receive = "rm -f /tmp/mailed-*; timeout 120 python3 /tmp/receiver.py >/dev/null 2>/tmp/receiver.err &"
-    server.run("sh", "-c", receive)
     server.run("su", "ftl", "-c", f'sh "$HOME/.ftl/job.sh" /var/run/docker.sock {app.name}.job.bad')
-    end = time.monotonic() + 75
+    end = time.monotonic() + 100
     while not (mail := _mailed(server, "mail")) and time.monotonic() < end:
         time.sleep(0.5)
     assert f"Subject: {app.name}: the job bad ended with status 3" in mail, server.run(
