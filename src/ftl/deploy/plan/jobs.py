@@ -19,6 +19,7 @@ from ftl.deploy.plan.desired.specs import (
     service_container,
     task_spec,
 )
+from ftl.deploy.plan.pins import configured_reference
 from ftl.deploy.plan.reasons import DEPENDENCIES, recorded_section
 from ftl.engine import labels
 from ftl.engine.specs import ContainerSpec
@@ -151,7 +152,7 @@ def jobs_diff(project: Project, observed: Observed, owners: Sequence[Owner], *, 
     jobs = (*project.jobs, *map(backup_job, project.backups))
     folders = _recorded_folders(project, observed)
     changes = tuple(
-        _change(project, job, by_name[job.service], current.get(job.name), folders)
+        _change(project, job, by_name[job.service], current.get(job.name), folders, observed)
         for job in jobs
         if job.service in by_name
     )
@@ -243,7 +244,7 @@ def _folder(path: str, project: str) -> str:
 
 
 def _change(
-    project: Project, job: Job, owner: Owner, current: Container | None, folders: Set[str]
+    project: Project, job: Job, owner: Owner, current: Container | None, folders: Set[str], observed: Observed
 ) -> JobChange:
     spec = job_spec(project, job, owner)
     action: Action = "unchanged"
@@ -258,13 +259,20 @@ def _change(
         action, why = "replaced", NEW_CONFIGURATION
     elif is_stopped_job(current):
         action, why = "restarted", WAS_STOPPED
-    # The folder of a database that is new there is not recorded for this server: it may be installed anew.
-    had_folder = owner.action != "created" and spec.labels.get(labels.FOLDER) in folders
+    # Of several servers, the one where the database is new may be installed anew: the others have the records.
+    is_anew = observed.is_cluster and owner.action == "created"
+    had_folder = not is_anew and spec.labels.get(labels.FOLDER) in folders
     return JobChange(job, owner, spec, action, why, current, had_folder)
 
 
 def _content(owner: Owner) -> str:
-    return owner.source.content if isinstance(owner, ServiceChange) else owner.dependency.image
+    """The image of an owner; of a dependency that a part of a deploy keeps as it is, that which it has."""
+    if isinstance(owner, ServiceChange):
+        return owner.source.content
+    kept = None if owner.starts else owner.current
+    if kept is not None and kept.labels.get(labels.CONFIG) != owner.desired.config:
+        return configured_reference(kept.image)
+    return owner.dependency.image
 
 
 def backup_job(backup: ScheduledBackup) -> Job:

@@ -256,6 +256,21 @@ def test_a_partial_deploy_makes_a_pruned_backup_again() -> None:
         assert len(found.record.project["backups"]) == 1  # type: ignore[arg-type]
 
 
+def test_a_backup_that_is_made_again_has_the_image_that_its_database_runs() -> None:
+    """A newer one in the file comes with the next deploy of all, which replaces both."""
+    asked = with_secret("s3cr3t")
+    there = secret_world(asked, pruned=True)
+    newer = replace(asked, dependencies=(replace(asked.dependencies[0], image="postgres:17"),))
+    found = plan(newer, there, "sha256:two", only=("web",))
+    (made,) = (step for step in found.steps if isinstance(step, CreateJob))
+    running = next(one.image for one in there.containers if one.labels[labels.SERVICE] == "db")
+    assert (made.image, made.spec.labels.get(labels.CONTENT, running)) == (running, running)
+    job = replace(BACKUP, labels={**BACKUP.labels, **made.spec.labels}, image=made.image)
+    later = plan(newer, replace(there, containers=(*there.containers, job)), "sha256:two")
+    assert actions(later)["db"] == "replaced"
+    assert actions(later)["backup.db"] == "replaced"
+
+
 def test_a_recorded_backup_is_one_that_is_there() -> None:
     """Without a record, or with a damaged one, the backup is made and recorded: a rollback does not end it."""
     asked = with_secret("s3cr3t")

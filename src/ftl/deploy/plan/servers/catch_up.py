@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from ftl.deploy.observe.state import Observed
     from ftl.deploy.plan.steps.base import Step
 
+_MAY_TAKE_LONG = "images for messages"
+"""The stage that nothing else waits for."""
+
 
 def with_live_state(
     stages: Iterable[Stage], observed: Observed, servers: Sequence[ClusterServer], *, complete: bool = False
@@ -64,7 +67,8 @@ def with_live_state(
     shared: tuple[Stage, ...] = ()
     if site is not None and by_acme([site]):
         shared = (Stage("certificates", ((ShareCertificates(project, observed.issuer, servers=up),),)),)
-    return (*pause, *stages[:at], publishing, *stages[at:], *shared)
+    late = next((number for number, stage in enumerate(stages) if stage.name == _MAY_TAKE_LONG), len(stages))
+    return (*pause, *stages[:at], publishing, *stages[at:late], *shared, *stages[late:])
 
 
 def _left(stages: tuple[Stage, ...], observed: Observed, *, complete: bool) -> tuple[Stage, ...]:

@@ -50,15 +50,14 @@ async def offered_logins(server: Target) -> tuple[str, ...]:
         raise ServerError(f"{server.host} did not say how to log in", cause=str(error)) from None
     if done.exit_code == 0:
         return (WITHOUT_ANYTHING,)
-    asked = f"{resolved.user}@{resolved.hostname}".lower()
-    denied = {found[1].lower(): found for found in _DENIED.finditer(done.error_text)}
-    if asked in denied:
-        return tuple(filter(None, denied[asked][2].split(",")))
-    if denied:
-        jump, found = next(iter(denied.items()))
+    # Anywhere in a line: a banner may end without a newline.
+    asked = rf"{re.escape(f'{resolved.user}@{resolved.hostname}')}: Permission denied \(([^()\s]*)\)"
+    if answer := re.search(asked, done.error_text, re.IGNORECASE):
+        return tuple(filter(None, answer[1].split(",")))
+    if jump := _DENIED.search(done.error_text):
         raise ServerError(
-            f"{server.host} could not be asked how to log in: a jump host refuses {jump}",
-            cause=found[0],
+            f"{server.host} could not be asked how to log in: a jump host refuses {jump[1].lower()}",
+            cause=jump[0],
             hint="nothing asks for a passphrase here: `ssh-add` gives the agent that host's key",
         )
     raise failures.failure(failures.Attempt(server, resolved), done.error_text)

@@ -86,7 +86,7 @@ def test_a_backup_of_an_unchanged_database_runs_its_image() -> None:
     assert not pruned.creates_folder, "its container was pruned, and its folder is that of the live release"
     anew = first(plan(ASKED, replace(observed, containers=(), releases=(told,))), CreateJob)
     assert isinstance(anew, CreateJob)
-    assert anew.creates_folder, "the server was installed anew, and has neither the database nor the folder"
+    assert not anew.creates_folder, "the record, which is on this server, says that there was a folder"
     moved = replace(ASKED, backups=(replace(NIGHTLY, path="/mnt"),))
     fresh = first(plan(moved, replace(observed, containers=boxes, releases=(told,))), CreateJob)
     assert isinstance(fresh, CreateJob)

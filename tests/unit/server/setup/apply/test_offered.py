@@ -38,7 +38,8 @@ def ask(folder: Path, monkeypatch: pytest.MonkeyPatch, messages: str, status: in
 
 def test_the_server_says_what_it_offers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The names of the ways to log in; or it lets in without anything."""
-    assert ask(tmp_path, monkeypatch, f"Authorised use only!\n{OWN}") == ("publickey", "password")
+    for banner in ("Authorised use only!\n", "No newline!", "*****"):
+        assert ask(tmp_path, monkeypatch, f"{banner}{OWN}") == ("publickey", "password")
     assert ask(tmp_path, monkeypatch, "Welcome\n", status=0) == ("none",)
 
 
