@@ -56,3 +56,9 @@ def pull_reference(image: str) -> str:
     """Digest reference that a container's image was pulled by; empty without a digest."""
     name, at, digest = image.partition("@")
     return f"{repository(name)}@{digest}" if at else ""
+
+
+def configured_reference(image: str) -> str:
+    """Image of a container as ftl.yaml names it, without the digest of a pull beside a tag."""
+    name, _, digest = image.partition("@")
+    return name if digest and ":" in name.rpartition("/")[2] else image

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.common.json_fields import as_objects, as_str
+from ftl.common.references import configured_reference
 from ftl.config.models.project import Job
 from ftl.config.values.schedule import Schedule
 from ftl.dataclass import dataclass
@@ -19,7 +20,6 @@ from ftl.deploy.plan.desired.specs import (
     service_container,
     task_spec,
 )
-from ftl.deploy.plan.pins import configured_reference
 from ftl.deploy.plan.reasons import DEPENDENCIES, recorded_section
 from ftl.engine import labels
 from ftl.engine.specs import ContainerSpec

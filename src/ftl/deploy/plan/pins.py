@@ -74,7 +74,10 @@ def _pin(reference: str, entry: ServiceRecord | DependencyRecord | None, running
     if entry is not None:
         before, pulled = entry.image, entry.pulled
     elif running is not None:
-        before, pulled = configured_reference(running.image), references.pull_reference(running.image)
+        before, pulled = (
+            references.configured_reference(running.image),
+            references.pull_reference(running.image),
+        )
     else:
         return ""
     same = references.familiar(before) == references.familiar(reference)
@@ -123,9 +126,3 @@ def with_digest(reference: str, digest: str) -> str:
         return reference
     name, tag = references.split(reference)
     return f"{name}:{tag}@{digest}"
-
-
-def configured_reference(image: str) -> str:
-    """Image of a container as ftl.yaml names it, without the digest of `with_digest`."""
-    name, _, digest = image.partition("@")
-    return name if digest and ":" in name.rpartition("/")[2] else image

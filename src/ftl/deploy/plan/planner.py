@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ftl.common.references import configured_reference
 from ftl.dataclass import dataclass
 from ftl.deploy.plan.changes import DependencyChange
 from ftl.deploy.plan.checks.major_versions import refuse_major_versions
@@ -21,7 +22,6 @@ from ftl.deploy.plan.compare import compare
 from ftl.deploy.plan.exclusive import in_order, refuse_shared_data
 from ftl.deploy.plan.model import Plan, PlannedChange, Stage, Track
 from ftl.deploy.plan.notes import plan_notes
-from ftl.deploy.plan.pins import configured_reference
 from ftl.deploy.plan.records.new_record import release_record
 from ftl.deploy.plan.records.retention import retention
 from ftl.deploy.plan.replacements import with_replacements

@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ftl.common.references import configured_reference
 from ftl.common.suggestions import select_names
 from ftl.deploy.opening import open_operation
 from ftl.deploy.plan.desired.sources import PinnedImage
-from ftl.deploy.plan.pins import configured_reference
 from ftl.deploy.plan.planner import PlanInputs
 from ftl.deploy.plan.records.recorded import live_project, on_servers, recorded_images
 from ftl.deploy.request import AdjustedRelease, PlanRequest

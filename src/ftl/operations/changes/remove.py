@@ -6,13 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.common.json_fields import as_objects, as_str
+from ftl.common.references import configured_reference
 from ftl.dataclass import dataclass
 from ftl.deploy.opening import open_operation
 from ftl.deploy.plan.checks.previews import is_deployed
 from ftl.deploy.plan.jobs import by_server
 from ftl.deploy.plan.leftovers import project_tags
 from ftl.deploy.plan.model import Plan, PlannedChange, Stage
-from ftl.deploy.plan.pins import configured_reference
 from ftl.deploy.plan.records.pulled import images_of_removed
 from ftl.deploy.plan.servers.catch_up import end_of_catch_up
 from ftl.deploy.plan.steps.containers import RemoveVolumes

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import field
 from typing import TYPE_CHECKING, Literal
 
+from ftl.common.references import configured_reference
 from ftl.dataclass import dataclass
 from ftl.deploy.observe.swarm import located_container
-from ftl.deploy.plan.pins import configured_reference
 from ftl.engine import labels
 from ftl.operations.views.container_health import health_spec
 

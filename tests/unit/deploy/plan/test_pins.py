@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.common.references import pull_reference
+from ftl.common.references import configured_reference, pull_reference
 from ftl.deploy.plan.pins import (
-    configured_reference,
     digest_of,
     origin_digest,
     with_digest,

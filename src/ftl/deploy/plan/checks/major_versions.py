@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.common.json_fields import as_str
+from ftl.common.references import configured_reference
 from ftl.databases import major_version
 from ftl.deploy.names import declared_volume
-from ftl.deploy.plan.pins import configured_reference
 from ftl.deploy.plan.reasons import DEPENDENCIES, SERVICES, recorded_section
 from ftl.engine import labels
 from ftl.errors import UsageError

@@ -7,10 +7,9 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from ftl.common.json_fields import as_objects, as_str
-from ftl.common.references import pull_reference
+from ftl.common.references import configured_reference, pull_reference
 from ftl.common.secret_texts import SecretTexts
 from ftl.deploy.plan.jobs import is_left_alone
-from ftl.deploy.plan.pins import configured_reference
 from ftl.deploy.plan.reasons import DEPENDENCIES, JOBS, SERVICES, recorded_section
 from ftl.engine import labels
 from ftl.releases.record import DependencyRecord, ReleaseRecord, ServiceRecord
