@@ -59,6 +59,6 @@ def pull_reference(image: str) -> str:
 
 
 def configured_reference(image: str) -> str:
-    """Image of a container as ftl.yaml names it, without the digest that a pull added to its tag."""
+    """Image of a container as ftl.yaml names it, without the digest that a pull added."""
     name, _, digest = image.partition("@")
     return name if digest and ":" in name.rpartition("/")[2] else image
