@@ -3,11 +3,13 @@
 A value also appears in other forms: quoted in a URL, a shell or HTML, escaped in JSON, as base64 or hexadecimal
 (`ftl.common.encodings`). `ftl.ui` calls `redacted` wherever it writes, so that no other code has to think of it. The
 values are those that were fetched for ftl.yaml, and those in the release records that are read (`ftl.releases.store`).
+The commit of a release is none, whatever it was fetched from (`git rev-parse --short HEAD`).
 """
 
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 from ftl.common.encodings.forms import pattern_of
@@ -15,12 +17,15 @@ from ftl.common.encodings.pieces import Pieces
 from ftl.common.next_step import completed
 
 if TYPE_CHECKING:
-    import re
     from collections.abc import Iterable
 
 MASK = "********"
 
+_COMMIT = re.compile(r"[0-9a-f]{7,64}")
+"""A commit's ID, or the beginning of one by which git names it."""
+
 _values: set[str] = set()
+_commits: set[str] = set()
 _forms: tuple[re.Pattern[str], Pieces] | None = None
 
 
@@ -33,6 +38,19 @@ def redact(values: Iterable[str]) -> None:
         _forms = None  # they are made when a text is written next
 
 
+def keep_commits(commits: Iterable[str | None]) -> None:
+    """From now on, values that are one of these commits, or the beginning of one, are not redacted."""
+    global _forms
+    new = {commit.removesuffix("-dirty") for commit in commits if commit} - _commits
+    if new:
+        _commits.update(new)
+        _forms = None
+
+
+def _is_commit(value: str) -> bool:
+    return _COMMIT.fullmatch(value) is not None and any(commit.startswith(value) for commit in _commits)
+
+
 def redacted(text: str) -> str:
     """Replace known values by a mask, and complete next steps (`ftl.common.next_step`)."""
     global _forms
@@ -40,7 +58,8 @@ def redacted(text: str) -> str:
     if not _values:
         return text
     if _forms is None:
-        _forms = pattern_of(_values), Pieces(_values, MASK)
+        values = {value for value in _values if not _is_commit(value)}
+        _forms = pattern_of(values), Pieces(values, MASK)
     whole, pieces = _forms
     return pieces.masked(whole.sub(MASK, text))
 
@@ -67,7 +86,8 @@ def _redacted_texts(value: object) -> object:
 
 
 def forget() -> None:
-    """Remove all values."""
+    """Remove all values and commits."""
     global _forms
     _values.clear()
+    _commits.clear()
     _forms = None

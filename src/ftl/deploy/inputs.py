@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ftl import __version__
 from ftl.aio import gather, gather2
 from ftl.common.next_step import ftl
+from ftl.common.redact import keep_commits
 from ftl.deploy.builders import build_services, builder_of
 from ftl.deploy.names import dependency_tag
 from ftl.deploy.origin import git_origin, git_subject
@@ -161,7 +162,7 @@ async def last_build(
 
 
 async def author(root: Path) -> Author:
-    """Author of the release: user, machine, commit and repository."""
+    """Author of the release: user, machine, commit and repository. The commit is not redacted from then on."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):
@@ -169,4 +170,5 @@ async def author(root: Path) -> Author:
     (commit, subject), origin = await gather2(
         gather2(git_commit(root, os.environ), git_subject(root, os.environ)), git_origin(root, os.environ)
     )
+    keep_commits([commit])
     return Author(f"{user}@{this_platform.node()}", commit, __version__, time.time(), origin, subject)

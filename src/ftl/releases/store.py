@@ -15,7 +15,7 @@ from dataclasses import field, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from ftl.common.redact import redact
+from ftl.common.redact import keep_commits, redact
 from ftl.dataclass import dataclass
 from ftl.engine import labels
 from ftl.engine.errors import ignoring
@@ -91,9 +91,10 @@ class History:
 async def read_history(engine: Engine, project: str) -> History:
     """All files of a project; empty before the first deploy. One API call.
 
-    The values of secrets in its records are redacted from then on in all that is printed.
+    The values of secrets in its records are redacted from then on in all that is printed, their commits are not.
     """
     history = parse_history(project, await file_copies.read(engine, project))
+    keep_commits(record.commit for record in history.records)
     redact(value for record in history.records for value in record.secrets)
     return history
 

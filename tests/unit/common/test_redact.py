@@ -135,3 +135,20 @@ def test_a_secret_that_is_a_word_of_json_leaves_the_json_whole() -> None:
 def test_short_values_are_left() -> None:
     """A secret of one character would mask every text."""
     assert escaped("r1 of 10") == "r1 of 10"
+
+
+COMMIT = "8c4cf1f0a6bb5c1bd0ad1b1a0f6bd2d4a4d6e9aa"
+
+
+def test_the_commit_of_a_release_is_no_secret() -> None:
+    """Nor is what git prints for short; other values are masked as before, shorter beginnings too."""
+    redact.redact([COMMIT, COMMIT[:7], "deadbeef"])
+    text = f"r1 {COMMIT} {COMMIT[:7]} deadbeef"
+    assert redact.redacted(text).count(redact.MASK) == 3
+    redact.keep_commits([None, f"{COMMIT}-dirty"])
+    assert redact.redacted(text) == f"r1 {COMMIT} {COMMIT[:7]} {redact.MASK}"
+    redact.redact([COMMIT[:6]])
+    assert COMMIT[:6] not in redact.redacted(text)
+    redact.forget()
+    redact.redact([COMMIT])
+    assert redact.redacted(COMMIT) == redact.MASK

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
+from ftl.common import redact
 from ftl.config.models.project import Build, Dependency
-from ftl.deploy.inputs import last_build, with_built_dependencies
+from ftl.deploy.inputs import author, last_build, with_built_dependencies
 from ftl.deploy.plan.changes import dependency_change
 from ftl.deploy.plan.desired.sources import BuiltImage
 from ftl.errors import UsageError
@@ -62,3 +64,20 @@ def test_a_built_dependency_is_named_by_its_content() -> None:
     other = with_built_dependencies(asked, {"search": BuiltImage("sha256:2", "sha256:fedcba9876543210")})
     changed = dependency_change(other, other.dependencies[0], observed)
     assert changed.action == "replaced"
+
+
+def test_the_commit_of_a_deploy_is_shown_though_a_secret_has_it(tmp_path: Path) -> None:
+    """Before the first release is recorded, nothing else says that it is one."""
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b.io"]
+    for arguments in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "first"]):
+        subprocess.run([*git, *arguments], check=True)
+    head = subprocess.run(
+        [*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True
+    ).stdout.strip()
+    redact.redact([head[:7], "hunter22"])
+    try:
+        (tmp_path / "new").touch()
+        assert asyncio.run(author(tmp_path)).commit == f"{head}-dirty"
+        assert redact.redacted(f"{head} hunter22") == f"{head} {redact.MASK}"
+    finally:
+        redact.forget()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ftl.common import redact
 from ftl.engine import labels
 from ftl.errors import FtlError
 from ftl.releases.file_copies import CONTAINER
@@ -182,3 +183,24 @@ def test_a_record_with_a_file_counts_more_than_its_summary() -> None:
         assert set(engine.by_name) == {CONTAINER}
 
     asyncio.run(work())
+
+
+def test_commits_of_records_are_shown_and_their_secrets_are_not() -> None:
+    """A secret of `git rev-parse --short HEAD` is the commit: it was masked in each row of `ftl releases`."""
+    commits = ["8c4cf1f0a6bb5c1bd0ad1b1a0f6bd2d4a4d6e9aa", "15d3a7b0a6bb5c1bd0ad1b1a0f6bd2d4a4d6e9bb"]
+
+    async def work() -> None:
+        engine = FakeEngine(images=["caddy:2"])
+        await ensure_store(engine, "caddy:2")
+        for number, commit in enumerate(commits, 1):
+            secrets = (commit[:7], "hunter22")
+            record = ReleaseRecord(f"r{number}", "live", float(number), commit=commit, secrets=secrets)
+            await write_record(engine, "shop", record)
+        await read_records(engine, "shop")
+
+    try:
+        asyncio.run(work())
+        text = " ".join((*commits, commits[0][:7]))
+        assert redact.redacted(f"{text} hunter22") == f"{text} {redact.MASK}"
+    finally:
+        redact.forget()

@@ -57,6 +57,11 @@ _LEFT_OUT = {
     "image": "the built image goes to the server over SSH, without a registry",
     "registry": "images go over SSH; for base images, credentials of `docker login` are used",
 }
+_COMMITS = {("git", "rev-parse", *option, "HEAD") for option in ((), ("--short",))}
+_PROTECTED = (
+    "protected: changes of an environment need `-e NAME` ($FTL_ENV is not enough), a deploy a checkout without "
+    "changes. Without -e FTL deploys ftl.yaml itself, which Kamal refuses"
+)
 _NEEDS_YOU = {"healthcheck": "write `health_check` of the service", "traefik": REMOVE_TRAEFIK}
 
 
@@ -110,7 +115,11 @@ def _report_erb(
         location = replace(configuration.root.location, line=value.line)
         is_variable = re.search(rf"\$\{{{value.name}\b", text) is not None
         if value.name in _secrets_of(draft) and value.command:
-            what = f"{how}: so does FTL, by `secrets`, and masks it as one"
+            is_commit = value.command in _COMMITS
+            masked = (
+                "; as the commit of the release it is not masked" if is_commit else ", and masks it as one"
+            )
+            what = f"{how}: so does FTL, by `secrets`{masked}"
             draft.report.add(key, Verdict.CHANGED, what, location)
         elif is_variable and value.name not in variables:
             draft.report.add(key, Verdict.NEEDS_YOU, f"{how}: write its value into {env_file}", location)
@@ -199,8 +208,9 @@ def _convert(kamal: KamalConversion) -> None:
                 kamal.draft.top["keep_releases"] = kamal.text(entry.value)
                 kamal.add(key, Verdict.CHANGED, "keep_releases", entry.value)
             case "require_destination":
-                kamal.draft.top["protected"] = kamal.text(entry.value) == "true"
-                how = "protected: a deploy needs -e or its confirmation"
+                required = kamal.text(entry.value) == "true"
+                kamal.draft.top["protected"] = required
+                how = _PROTECTED if required else "protected: false, as without it"
                 kamal.add(key, Verdict.CHANGED, how, entry.value)
             case "stop_wait_time" | "stop_timeout":
                 for service in kamal.draft.services.values():

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from typing import TYPE_CHECKING
 
+from ftl.onboarding.folder import AppFolder
 from ftl.onboarding.takeover.report import Verdict
 from ftl.onboarding.yaml_text import literal
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ftl.onboarding.takeover.kamal.beside import KamalFiles
     from ftl.onboarding.takeover.kamal.conversion import KamalConversion
 
@@ -29,8 +33,26 @@ _VARIABLES = {
     "KAMAL_COMMAND": "deploy", "KAMAL_DESTINATION": '"$FTL_ENV"', "KAMAL_HOSTS": '"$FTL_SERVER"',
     "KAMAL_PERFORMER": '"$(git config user.email || whoami)"', "KAMAL_RECORDED_AT": '"$(date -u +%Y-%m-%dT%H:%M:%SZ)"',
     "KAMAL_ROLES": '"$FTL_SERVICE"', "KAMAL_SERVICE": '"$FTL_PROJECT"', "KAMAL_VERSION": '"$FTL_COMMIT"',
+    "KAMAL_SERVICE_VERSION": '"$FTL_PROJECT@$FTL_COMMIT"', "KAMAL_SUBCOMMAND": "''",
 }  # fmt: skip
 """Variables of Kamal's hooks, by those of FTL's local ones."""
+
+_UNKNOWN = {"KAMAL_RUNTIME": "FTL's hooks have no such value: `ftl releases` has how long each deploy took"}
+_UNKNOWN_VARIABLE = "FTL's hooks have no such value: it is empty there"
+
+_KAMAL = re.compile(r"(?<![\w.$-])kamal(?=[\s\"']\S|[\"',]|$)")
+"""Kamal as a command, in a shell and in Ruby: `bin/kamal app`, `system("kamal", "app")`, `%x(kamal app)`."""
+
+_PRINTED = re.compile(r"\s*(?:echo|printf|puts)\b[^$`;&|#]*")
+"""A line that only prints a text."""
+
+_EXEC = re.compile(
+    r"\s*(?:exec\s+)?(?:bundle\s+exec\s+)?(?:[\w./-]*/)?kamal\s+app\s+exec\s+([^$`;&|<>()]+?)(?:\s*\|\|\s*exit.*)?"
+)
+_WITH_VALUE = frozenset({
+    "-d", "--destination", "-c", "--config-file", "-h", "--hosts", "-r", "--roles", "-e", "--env", "--version",
+})  # fmt: skip
+"""Options of `kamal app exec` that have a value."""
 
 
 def convert_hooks(kamal: KamalConversion, beside: KamalFiles) -> None:
@@ -42,7 +64,14 @@ def convert_hooks(kamal: KamalConversion, beside: KamalFiles) -> None:
         name, row = path.name, f"{beside.hooks}/{path.name}"
         if name.endswith(".sample"):
             continue
-        if own := _TAKEN.get(name):
+        written = AppFolder(folder).read(name) if path.is_file() else ""
+        if name not in _LEFT_OUT and (calls := [*_calls(written)]):
+            todo = _instead(
+                calls, written, _TAKEN.get(name) or ("post" if name.startswith("post") else "pre")
+            )
+            kamal.draft.report.add(row, Verdict.NEEDS_YOU, todo)
+            kamal.draft.note(web, f"{row}: {todo}")
+        elif own := _TAKEN.get(name):
             program = literal(shlex.quote(os.path.relpath(path, kamal.base.resolve())))
             given = " ".join(f"{variable}={value}" for variable, value in _VARIABLES.items())
             hooks = services[web].setdefault("hooks", {})
@@ -50,8 +79,45 @@ def convert_hooks(kamal: KamalConversion, beside: KamalFiles) -> None:
             hooks[own] = {"local": f"{given} {program if '/' in program else f'./{program}'}"}
             what = f"hooks.{own}.local of {web}, with Kamal's variables: it runs in each deploy that changes {web}"
             kamal.draft.report.add(row, Verdict.CHANGED, what)
+            for variable in sorted({*re.findall(r"\bKAMAL_[A-Z_]+\b", written)} - {*_VARIABLES}):
+                todo = _UNKNOWN.get(variable, _UNKNOWN_VARIABLE)
+                kamal.draft.report.add(f"{row}: {variable}", Verdict.NEEDS_YOU, todo)
+                kamal.draft.note(web, f"{row}: {variable}: {todo}")
         elif name in _LEFT_OUT:
             kamal.draft.report.add(row, Verdict.LEFT_OUT, _LEFT_OUT[name])
         else:
             kamal.draft.report.add(row, Verdict.NEEDS_YOU, _NEEDS_YOU.get(name, _OTHER))
             kamal.draft.note(web, f"{row}: {_NEEDS_YOU.get(name, _OTHER)}")
+
+
+def _calls(written: str) -> Iterator[str]:
+    """The lines of a hook that run Kamal."""
+    for line in written.replace("\\\n", " ").splitlines():
+        is_text = line.lstrip().startswith("#") or _PRINTED.fullmatch(line)
+        if not is_text and _KAMAL.search(line):
+            yield line
+
+
+def _instead(calls: list[str], written: str, own: str) -> str:
+    """What to write in place of a hook that runs Kamal, which would act on Kamal's own server and release."""
+    how = "the hook runs `kamal`, which acts on the containers of Kamal, and so is not taken over"
+    rest = f", and what else it does as `hooks.{own}.local`"
+    command = _command(calls[0]) if len(calls) == 1 and "ruby" not in written.partition("\n")[0] else ""
+    if command:
+        return f"{how}: write `hooks.{own}: {command}`, which runs in a container of the new image{rest}"
+    first = f"write the commands of its `kamal app exec` as `hooks.{own}`, which run in a container of the new image"
+    return f"{how}: {first}{rest}"
+
+
+def _command(line: str) -> str:
+    """The command of a line with `kamal app exec` in a shell; empty where it is another one, or not plain."""
+    match = _EXEC.fullmatch(line)
+    try:
+        words = shlex.split(match[1]) if match is not None else []
+    except ValueError:
+        return ""
+    while words and words[0].startswith("-"):
+        option = words.pop(0)
+        if option in _WITH_VALUE:
+            del words[:1]
+    return " ".join(words)

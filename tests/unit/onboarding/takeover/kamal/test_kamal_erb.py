@@ -136,3 +136,20 @@ def test_erb_in_the_place_of_a_number(tmp_path: Path) -> None:
     (tmp_path / "b" / ".env").write_text("SSH_PORT=2222\nPORT=81\n")
     project, _ = taken(tmp_path / "b", "deploy.yml", {"deploy.yml": text})
     assert (project.server.port, project.services[0].port) == (2222, 81)
+
+
+@pytest.mark.parametrize(
+    ("command", "text"),
+    [
+        ("git rev-parse --short HEAD", "; as the commit of the release it is not masked"),
+        ("git rev-parse HEAD", "; as the commit of the release it is not masked"),
+        ("git rev-parse --abbrev-ref HEAD", ", and masks it as one"),
+    ],
+)
+def test_the_row_of_a_command_says_whether_its_value_is_masked(
+    tmp_path: Path, command: str, text: str
+) -> None:
+    """The deployed commit is not; what another command prints is."""
+    written = f"{HEAD}servers: [192.0.2.1]\nenv: {{clear: {{GIT_REV: <%= `{command}`.strip %>}}}}\n"
+    _, report = taken(tmp_path, "deploy.yml", {"deploy.yml": written})
+    assert words(report, "${GIT_REV_OF_KAMAL}").endswith(f"so does FTL, by `secrets`{text}")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.onboarding.takeover.report import Verdict
+from tests.unit.onboarding.takeover.kamal.test_kamal import HEAD, words
 from tests.unit.onboarding.takeover.test_others import taken, verdicts
 
 if TYPE_CHECKING:
@@ -168,3 +169,16 @@ def test_hosts_with_a_wildcard(tmp_path: Path, hosts: str, domain: str, routes: 
     assert project.project.domain == domain
     assert [route.host for route in project.services[0].routes] == routes
     assert not [row for row in report.rows if row.key.startswith("ftl.yaml:")]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [("true", "need `-e NAME` ($FTL_ENV is not enough)"), ("false", "protected: false, as without it")],
+)
+def test_a_required_destination_is_protected(tmp_path: Path, value: str, text: str) -> None:
+    """The row says what FTL asks for, which is not all that Kamal does."""
+    written = f"{HEAD}servers: [192.0.2.1]\nproxy: {{host: a.io}}\nrequire_destination: {value}\n"
+    project, report = taken(tmp_path, "deploy.yml", {"deploy.yml": written})
+    assert project.protected == (value == "true")
+    assert text in words(report, "require_destination")
+    assert "confirmation" not in words(report, "require_destination")
