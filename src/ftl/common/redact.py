@@ -39,7 +39,7 @@ def redact(values: Iterable[str]) -> None:
 
 
 def keep_commits(commits: Iterable[str | None]) -> None:
-    """From now on, values that are one of these commits, or the beginning of one, are not redacted."""
+    """Redact no value that is one of these commits, or the beginning of one."""
     global _forms
     new = {commit.removesuffix("-dirty") for commit in commits if commit} - _commits
     if new:

@@ -162,7 +162,7 @@ async def last_build(
 
 
 async def author(root: Path) -> Author:
-    """Author of the release: user, machine, commit and repository. The commit is not redacted from then on."""
+    """Author of the release: user, machine, commit (never redacted then) and repository."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):

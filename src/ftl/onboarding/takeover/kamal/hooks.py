@@ -99,7 +99,7 @@ def _calls(written: str) -> Iterator[str]:
 
 
 def _instead(calls: list[str], written: str, own: str) -> str:
-    """What to write in place of a hook that runs Kamal, which would act on Kamal's own server and release."""
+    """Advice for a hook that runs Kamal: it would act on Kamal's own server."""
     how = "the hook runs `kamal`, which acts on the containers of Kamal, and so is not taken over"
     rest = f", and what else it does as `hooks.{own}.local`"
     command = _command(calls[0]) if len(calls) == 1 and "ruby" not in written.partition("\n")[0] else ""
