@@ -29,7 +29,7 @@ _OTHERS = """
 _OF_OTHERS = re.compile(rf"(?:^|_)(?:{'|'.join(_OTHERS.split())})(?:_|$)", re.IGNORECASE)
 """Words of names whose values another service has, or knows."""
 
-_REQUIRED = frozenset(name for database in DATABASES for name in database.required)
+REQUIRED = frozenset(name for database in DATABASES for name in database.required)
 _EMPTY = re.compile(r"\$\{(\w+):?-\}")
 _KINDS = {"APP_KEY": "@laravel@"}
 _KEPT = "data that exists already has its own: then write that"
@@ -67,5 +67,5 @@ def _empty(env: object) -> list[str]:
     """Variables of a database's passwords that are empty: it does not start with them."""
     if not isinstance(env, dict):
         return []
-    matches = [_EMPTY.fullmatch(str(value)) for name, value in env.items() if name in _REQUIRED]
+    matches = [_EMPTY.fullmatch(str(value)) for name, value in env.items() if name in REQUIRED]
     return [match[1] for match in matches if match]

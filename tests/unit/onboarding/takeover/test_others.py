@@ -113,6 +113,8 @@ def test_kamal(tmp_path: Path) -> None:
     assert [(secret.name, secret.file, secret.command) for secret in project.secrets] == [
         ("RAILS_MASTER_KEY", "config/master.key", None),
         ("TOKEN", None, "op read op://vault/token"),
+        ("VAULT", None, None),
+        ("POSTGRES_PASSWORD", None, None),
     ]
     assert web.build is not None
     assert (web.build.on, web.build.cache) == ("x", ("gha",))

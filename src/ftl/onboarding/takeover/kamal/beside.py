@@ -88,6 +88,18 @@ def declared_secrets(beside: KamalFiles) -> dict[str, object]:
     return found
 
 
+def composed_secrets(beside: KamalFiles) -> frozenset[str]:
+    """Secrets whose text has others of the file in it, without a command."""
+    values = {name: value for _, name, value in beside.lines()}
+    return frozenset(
+        name
+        for name, value in values.items()
+        if "$(" not in value
+        and value[:1] != "'"
+        and set(re.findall(r"(?<!\\)\$\{?([A-Za-z_]\w*)", value)) & (values.keys() - {name})
+    )
+
+
 def values_in_env(file: Path) -> dict[str, str]:
     """Names and values in an env file; none if there is no such file."""
     written = AppFolder(file.parent).read(file.name)

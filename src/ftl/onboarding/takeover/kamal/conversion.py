@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.config.yaml.tree import MappingNode, SequenceNode
+from ftl.onboarding.takeover.generated import REQUIRED
 from ftl.onboarding.takeover.nodes import ComposeTexts, entries, items, text
 from ftl.onboarding.takeover.report import Verdict
 
@@ -24,6 +25,9 @@ class KamalConversion:
         primary: The role that Kamal means where none is named.
         roles: The roles that are services, by name.
         cron_roles: The others: the service of each one's jobs, and their names.
+        sourced: Secrets that Kamal's files name.
+        composed: Those with others in them, which only .env can have: `secrets` takes no such variable.
+        asked: Secrets without a value: `secrets` has them, and no deploy starts before they are set.
     """
 
     def __init__(
@@ -37,6 +41,9 @@ class KamalConversion:
         self.draft = draft
         self.primary = "web"
         self.roles: Mapping[str, Node] = {}
+        self.sourced: frozenset[str] = frozenset()
+        self.composed: frozenset[str] = frozenset()
+        self.asked: dict[str, None] = {}
         self.cron_roles: dict[str, tuple[str, Sequence[str]]] = {}
         self.project = f"{draft.name}-{destination}" if destination else draft.name
         self.root = root
@@ -74,9 +81,18 @@ class KamalConversion:
         }
         for item in items(known.get("secret")):
             name, _, source = text(item).partition(":")
-            env[name] = self.texts.convert(f"${{{source or name}}}")
+            env[name] = self._secret(name, source or name)
         if known.get("tags") is not None:
             self.add(f"{key}.tags", Verdict.NEEDS_YOU, "env is the same on the whole server", known["tags"])
         if node is not None:
             self.add(key, Verdict.CHANGED, "env; secrets are `${NAME}`", node)
         return env
+
+    def _secret(self, name: str, source: str) -> str:
+        """A secret's text: without a value, a deploy asks for it, or a database's password is made up."""
+        has_source = source in self.sourced
+        is_left = not has_source if name in REQUIRED else source in self.composed
+        if source not in self.texts.variables and not is_left:
+            self.asked[source] = None
+            return f"${{{source}}}"
+        return self.texts.convert(f"${{{source}}}")

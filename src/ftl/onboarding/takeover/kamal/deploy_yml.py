@@ -12,7 +12,12 @@ from ftl.onboarding.takeover.compose.addresses.hosts import replace_host
 from ftl.onboarding.takeover.draft import Draft, text_of
 from ftl.onboarding.takeover.kamal.accessories import accessories
 from ftl.onboarding.takeover.kamal.aliases import report_aliases
-from ftl.onboarding.takeover.kamal.beside import declared_secrets, files_beside, values_in_env
+from ftl.onboarding.takeover.kamal.beside import (
+    composed_secrets,
+    declared_secrets,
+    files_beside,
+    values_in_env,
+)
 from ftl.onboarding.takeover.kamal.builder import build_of
 from ftl.onboarding.takeover.kamal.conversion import KamalConversion
 from ftl.onboarding.takeover.kamal.files import parse_configuration
@@ -29,7 +34,7 @@ from ftl.onboarding.takeover.kamal.other_files import (
 from ftl.onboarding.takeover.kamal.proxy import REMOVE_TRAEFIK
 from ftl.onboarding.takeover.kamal.ruby_schedules import report_ruby_schedules
 from ftl.onboarding.takeover.kamal.volumes import volumes_of
-from ftl.onboarding.takeover.nodes import entries, items, text
+from ftl.onboarding.takeover.nodes import ComposeTexts, entries, items, text
 from ftl.onboarding.takeover.patience import seconds, waiting
 from ftl.onboarding.takeover.report import UNKNOWN_KEY, Verdict
 
@@ -149,6 +154,29 @@ def _declare_computed(draft: Draft, computed: Sequence[ComputedValue], variables
         draft.top["secrets"] = {**_secrets_of(draft), **sources}
 
 
+def _declare_asked(kamal: KamalConversion) -> None:
+    """Declare secrets that nothing has as variables: the file is valid, and a deploy refuses until they are set."""
+    sources = {name: {"env": name} for name in kamal.asked}
+    if sources:
+        kamal.draft.top["secrets"] = {**_secrets_of(kamal.draft), **sources}
+    for name in kamal.asked.keys() - kamal.sourced - kamal.texts.unset.keys():
+        todo = "it is not set here, and no deploy starts without it: set it in .env or the environment"
+        kamal.add(f"${{{name}}}", Verdict.NEEDS_YOU, todo)
+
+
+def _service(kamal: KamalConversion, node: Node) -> None:
+    """Report the project's name, which has no variable: that of ERB is its value of now."""
+    written = text(node)
+    if "\0" in kamal.texts.with_stand_ins(written, "\0"):
+        todo = (
+            f"project.name is {kamal.draft.name}, as ERB has no value here: write the name that Kamal makes"
+        )
+        kamal.add("service", Verdict.NEEDS_YOU, todo, node)
+        return
+    what = f"project.name: {kamal.draft.name}" if "${" in written else "project.name"
+    kamal.add("service", Verdict.CHANGED, what, node)
+
+
 def _draft(
     root: MappingNode,
     file: Path,
@@ -157,14 +185,18 @@ def _draft(
     beside: KamalFiles,
     computed: Sequence[ComputedValue],
 ) -> Draft:
-    draft = Draft(str(file), service_name(text(root.get("service")) or project_name(base.resolve().name)))
+    texts = ComposeTexts(variables, braces_only=True)
+    name = texts.resolve(text(root.get("service"))).strip("-_ ")
+    draft = Draft(str(file), service_name(name or project_name(base.resolve().name)))
     secrets = declared_secrets(beside)
     if secrets:
         draft.top["secrets"] = secrets
     given = {**dict.fromkeys((*secrets, *(value.name for value in computed)), ""), **variables}
     kamal = KamalConversion(draft, root, base, given, beside.destination)
+    kamal.sourced, kamal.composed = frozenset(name for _, name, _ in beside.lines()), composed_secrets(beside)
     _convert(kamal)
     convert_hooks(kamal, beside)
+    _declare_asked(kamal)
     _declare_computed(draft, computed, variables)
     return draft
 
@@ -192,7 +224,7 @@ def _convert(kamal: KamalConversion) -> None:
     for key, entry in root.entries.items():
         match key:
             case "service":
-                kamal.add(key, Verdict.CHANGED, "project.name", entry.value)
+                _service(kamal, entry.value)
             case "ssh":
                 _ssh(kamal, entry.value)
             case "drain_timeout":

@@ -44,7 +44,7 @@ def secret_rows(draft: Draft, beside: KamalFiles, variables: Mapping[str, str]) 
             row = Verdict.CHANGED, f"`${{NAME}}` takes it from the environment or {env_file}"
         elif passed_on and passed_on[1] == name:
             what = f"`${{NAME}}` takes it from the environment or {env_file}, as here; it is not set now"
-            row = Verdict.CHANGED, what
+            row = Verdict.NEEDS_YOU, f"{what}: set it before a deploy"
         else:
             copied = f"copy the line to {env_file}{_other_words(value, draft)}"
             row = Verdict.NEEDS_YOU, f"{copied}; `${{{name}}}` takes it from there"

@@ -35,6 +35,10 @@ def volumes_of(kamal: KamalConversion, key: str, node: Node | None, dependency: 
         own = source.removeprefix(f"{kamal.draft.name}_")
         found.append(f"{own}{colon}{rest}")
         volume = f"{kamal.project}_{own}"
+        if "${" in source and not kamal.texts.resolve(source).startswith("/"):
+            todo = f"{source} is a variable here: if it names a volume, FTL's begins with {kamal.project}_ and is empty"
+            kamal.add(f"{key}[{index}]", Verdict.NEEDS_YOU, f"{todo} at first: copy the data into it", item)
+            continue
         if source.startswith(("/", "$")) or volume == source:
             kamal.add(f"{key}[{index}]", Verdict.TAKEN, "the same data", item)
             continue

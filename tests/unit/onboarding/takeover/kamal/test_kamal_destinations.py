@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from ftl.config.loading import load
 from ftl.config.project_files import ProjectFiles
 from ftl.config.read.parts import ALL_SECRETS, Fetch
 from ftl.config.variables.sources import read_variables, variables_of
+from ftl.errors import ConfigError
 from ftl.onboarding.takeover.report import Verdict
 from tests.unit.onboarding.takeover.kamal.test_kamal import HEAD, words
 from tests.unit.onboarding.takeover.test_others import taken, verdicts
@@ -80,7 +83,7 @@ def test_a_destination_has_no_secret_of_none(tmp_path: Path) -> None:
     """A name that is missing in .kamal/secrets.staging never has production's value."""
     own = {".kamal/secrets.staging": "DB=$(echo staging)\n"}
     _, report = taken(tmp_path, "config/deploy.yml", {**FILES, **own})
-    assert "KEY: null" in (tmp_path / "ftl.staging.yaml").read_text()
+    assert "KEY:\n    env: KEY\n" in (tmp_path / "ftl.staging.yaml").read_text()
     assert verdicts(report)["deploy.staging.yml: ${KEY}"] is Verdict.NEEDS_YOU
 
 
@@ -88,10 +91,13 @@ def test_a_destination_without_secrets_of_its_own(tmp_path: Path) -> None:
     """It has the common ones alone: staging never gets the passwords of production."""
     _, report = taken(tmp_path, "config/deploy.yml", FILES)
     overlay = (tmp_path / "ftl.staging.yaml").read_text()
-    assert "DB: null" in overlay
-    assert "KEY: null" in overlay
+    assert "DB:\n    env: DB\n" in overlay
+    assert "KEY:\n    env: KEY\n" in overlay
     assert "SHARED" not in overlay
-    assert staging(tmp_path).secret_values == {"SHARED": "common"}
+    with pytest.raises(ConfigError, match="the variable DB is not set"):
+        staging(tmp_path)
+    (tmp_path / ".env.staging").write_text("DB=1\nKEY=2\n")
+    assert staging(tmp_path).secret_values == {"DB": "1", "KEY": "2", "SHARED": "common"}
     assert verdicts(report)[".kamal/secrets.staging: DB"] is Verdict.NEEDS_YOU
     assert "# TO DO .kamal/secrets.staging: DB: Kamal has no value" in overlay
 
@@ -130,7 +136,11 @@ def test_a_volume_of_a_destination_is_another_one(tmp_path: Path) -> None:
     files = {"config/deploy.yml": FILES["config/deploy.yml"] + volumes}
     _, report = taken(tmp_path, "config/deploy.yml", {**FILES, **files})
     assert verdicts(report)["volumes[0]"] is Verdict.TAKEN
-    assert staging(tmp_path).services[0].volumes == ("storage:/rails/storage", "other:/other", "/srv/x:/x")
+    assert staging(tmp_path, fetch=None).services[0].volumes == (
+        "storage:/rails/storage",
+        "other:/other",
+        "/srv/x:/x",
+    )
     row = words(report, "deploy.staging.yml: volumes[0]")
     assert "-v shop_storage:/from -v shop-staging_storage:/to" in row
     assert "-v other:/from -v shop-staging_other:/to" in words(report, "deploy.staging.yml: volumes[1]")
