@@ -1,4 +1,4 @@
-"""Kamal's secrets and names that have no value here: nothing is deployed empty, or with a made-up one."""
+"""Kamal's secrets and names without a value here: none is deployed empty, or made up."""
 
 from __future__ import annotations
 
