@@ -47,7 +47,7 @@ _PRINTED = re.compile(r"\s*(?:echo|printf|puts)\b[^$`;&|#]*")
 """A line that only prints a text."""
 
 _EXEC = re.compile(
-    r"\s*(?:exec\s+)?(?:bundle\s+exec\s+)?(?:[\w./-]*/)?kamal\s+app\s+exec\s+([^$`;&|<>()]+?)(?:\s*\|\|\s*exit.*)?"
+    r"\s*(?:exec\s+)?(?:bundle\s+exec\s+)?(?:[\w./-]*/)?kamal\s+app\s+exec\s+([^`;&|<>()]+?)(?:\s*\|\|\s*exit.*)?"
 )
 _WITH_VALUE = frozenset({
     "-d", "--destination", "-c", "--config-file", "-h", "--hosts", "-r", "--roles", "-e", "--env", "--version",
@@ -120,4 +120,5 @@ def _command(line: str) -> str:
         option = words.pop(0)
         if option in _WITH_VALUE:
             del words[:1]
-    return " ".join(words)
+    command = " ".join(words)
+    return "" if "$" in command else command

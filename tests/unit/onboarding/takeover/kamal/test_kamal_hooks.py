@@ -77,6 +77,12 @@ IN_NEW_IMAGE = "write `hooks.pre: python3 -m tickets.migrate`, which runs in a c
             "bin/kamal app exec -p -d staging --reuse \\\n 'python3 -m tickets.migrate'\n",
             IN_NEW_IMAGE,
         ),
+        (
+            "pre-deploy",
+            'kamal app exec -p -d "$KAMAL_DESTINATION" --version=$KAMAL_VERSION "python3 -m tickets.migrate"\n',
+            IN_NEW_IMAGE,
+        ),
+        ("pre-deploy", 'kamal app exec "migrate $TO"\n', "its `kamal app exec` as `hooks.pre`"),
         ("pre-app-boot", "kamal app exec python3 -m tickets.migrate || exit 1\n", IN_NEW_IMAGE),
         ("post-deploy", "bundle exec kamal app exec 'bin/warm'\n", "write `hooks.post: bin/warm`"),
         (
