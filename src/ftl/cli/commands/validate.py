@@ -14,6 +14,7 @@ from ftl.common.figures import count
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from pathlib import Path
 
     from ftl.cli.options import Options
     from ftl.config.models.project import Project
@@ -67,7 +68,20 @@ def _notes(options: Options, project: Project) -> tuple[str, ...]:
     shadowed = shadow_notes(project, find_project_files(options).variables)
     arguments, silent = secret_argument_notes(project), silent_event_notes(project)
     overlaps = overlap_notes(options, project)
-    return (*placeholder_notes(project), *arguments, *silent, *shadowed, *overlaps)
+    to_do = _to_do_notes(find_project_files(options).path)
+    return (*to_do, *placeholder_notes(project), *arguments, *silent, *shadowed, *overlaps)
+
+
+def _to_do_notes(path: Path) -> tuple[str, ...]:
+    """A note on the comments of `ftl init --from` that are still there."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    numbers = [number for number, line in enumerate(lines, 1) if line.lstrip().startswith("# TO DO ")]
+    if not numbers:
+        return ()
+    are_left = (
+        "comment with TO DO is left" if len(numbers) == 1 else "comments with TO DO are left, the first"
+    )
+    return (f"{len(numbers)} {are_left} at {path.name}:{numbers[0]}: remove it when that is done",)
 
 
 def _check_notifications(project: Project) -> None:

@@ -1,4 +1,4 @@
-"""`ftl validate` and the files of secrets."""
+"""`ftl validate`: the files of secrets, and what is left to do."""
 
 from __future__ import annotations
 
@@ -56,3 +56,20 @@ def test_the_file_of_a_secret_of_another_environment_may_be_missing(ftl: Cli, op
     assert ftl([*options, "validate"]).code == 0
     Path("prod-only" if options else "key").unlink()
     assert ftl([*options, "validate"]).code == 2
+
+
+@pytest.mark.parametrize(
+    ("comments", "note"),
+    [
+        ("", ""),
+        ("# Lines with TO DO need you.\n", ""),
+        ("# TO DO a: b\n", "note: 1 comment with TO DO is left at ftl.yaml:8: "),
+        ("#\n  # TO DO a\n# TO DO b\n", "note: 2 comments with TO DO are left, the first at ftl.yaml:9: "),
+    ],
+)
+def test_validate_has_a_note_on_what_is_left_to_do(ftl: Cli, comments: str, note: str) -> None:
+    """`ftl init --from` writes such comments, and the file is valid with them."""
+    values = "secrets: {API_KEY: {env: A}, OTHER: {env: B}}\n"
+    Path("ftl.yaml").write_text(TEXT + values + comments)
+    code, out, _ = ftl(["validate"])
+    assert (code, "TO DO" in out, note in out) == (0, bool(note), True)
