@@ -55,16 +55,21 @@ async def _alone(engine: str, action: str, seconds: float) -> AsyncIterator[None
             f"Docker was not asked to {action}", cause=f"{path}: {error.strerror}"
         ) from None
     try:
+        await _wait(lock, action, seconds)
+        yield
+    finally:
+        os.close(lock)
+
+
+async def _wait(lock: int, action: str, seconds: float) -> None:
+    try:
         async with asyncio.timeout(seconds):
             while not _taken(lock):  # noqa: ASYNC110 -- another process has it
                 await asyncio.sleep(_STEP)
-        yield
     except TimeoutError:
         raise EngineUnavailable(
             f"Docker was not asked to {action}", cause=f"another command has asked it for {seconds:g} s"
         ) from None
-    finally:
-        os.close(lock)
 
 
 def _taken(lock: int) -> bool:
