@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from contextlib import asynccontextmanager, suppress
+from contextvars import ContextVar
 from functools import partial
-from threading import Thread
+from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ftl.errors import FtlError
@@ -21,10 +22,23 @@ AT_ONCE = 32
 """Calls that are awaited at the same time, if nothing else is said."""
 
 
-async def in_thread(work: Callable[[], T], seconds: float) -> T:
-    """Run blocking work in a thread that is not waited for after its limit.
+STOP_SECONDS = 4.0
+"""Time for an event loop in a thread to end its children after it was cancelled, in seconds."""
+
+_nested: ContextVar[NestedLoops] = ContextVar("nested")
+"""In a thread of `in_thread`: the event loops that its work runs."""
+
+
+async def in_thread(work: Callable[[], T], seconds: float | None) -> T:
+    """Run blocking work in a thread, which nobody waits for after its limit or a cancellation.
+
+    Coroutines that it runs by `run_loop` are cancelled then, and have some seconds to clean up.
 
     `asyncio.to_thread` would keep the program from its end: its threads are joined when the loop closes.
+
+    Args:
+        work: Blocks.
+        seconds: Its limit; None: it has none.
 
     Raises:
         TimeoutError: It takes too long.
@@ -32,22 +46,70 @@ async def in_thread(work: Callable[[], T], seconds: float) -> T:
     """
     loop = asyncio.get_running_loop()
     outcome: asyncio.Future[T] = loop.create_future()
+    nested = NestedLoops()
 
-    def deliver(result: Callable[[], None]) -> None:
+    def deliver(result: Callable[[], object]) -> None:
         if not outcome.done():
             result()
 
     def call() -> None:
+        _nested.set(nested)
+        result: Callable[[], object] = outcome.cancel
         try:
             result = partial(outcome.set_result, work())
+        except asyncio.CancelledError:
+            pass
         except Exception as error:  # noqa: BLE001 - raised where it is waited for
             result = partial(outcome.set_exception, error)
         with suppress(RuntimeError):  # nobody waits any more: the loop is closed
             loop.call_soon_threadsafe(deliver, result)
 
     Thread(target=call, name="ftl-thread", daemon=True).start()
-    async with asyncio.timeout(seconds):
-        return await outcome
+    try:
+        async with asyncio.timeout(seconds):
+            return await asyncio.shield(outcome)
+    finally:
+        if not outcome.done() and nested.stop():
+            await asyncio.wait((outcome,), timeout=STOP_SECONDS)
+        outcome.cancel()  # if it is not done: nobody waits any more
+
+
+def run_loop(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine as `asyncio.run` does; in the work of `in_thread`, end it with that."""
+    nested = _nested.get(None)
+    return asyncio.run(work if nested is None else nested.follow(work))
+
+
+class NestedLoops:
+    """The event loops that blocking work runs, one after another."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._cancel: Callable[[], object] | None = None
+        self._stopped = False
+
+    async def follow(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do the work of a loop until `stop`, at whatever moment it comes."""
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None
+        with self._lock:  # a loop that is stopped is not yet closed
+            self._cancel = partial(loop.call_soon_threadsafe, task.cancel)
+            if self._stopped:
+                task.cancel()
+        try:
+            return await work
+        finally:
+            with self._lock:
+                self._cancel = None
+
+    def stop(self) -> bool:
+        """Cancel the loop that runs, and those to come; false if none runs."""
+        with self._lock:
+            self._stopped = True
+            if self._cancel is None:
+                return False
+            self._cancel()
+            return True
 
 
 @asynccontextmanager

@@ -141,11 +141,12 @@ async def terminate_session(transport: asyncio.SubprocessTransport, capture: Cap
     leader = transport.get_pid()
     signal_group(leader, signal.SIGTERM)
     try:
-        await asyncio.wait_for(capture.ended(), TERM_SECONDS)
-    except BaseException as error:
-        signal_group(leader, signal.SIGKILL)
-        if not isinstance(error, TimeoutError):
-            raise
+        with suppress(TimeoutError):
+            await asyncio.wait_for(capture.ended(), TERM_SECONDS)
+    finally:
+        signal_group(
+            leader, signal.SIGKILL
+        )  # the child has ended, but not one of its own that ignores SIGTERM
 
 
 async def complete(

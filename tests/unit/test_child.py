@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import secrets
 import subprocess
 import sys
 import time
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.child import ChildTimeout, complete, lines_of
-from tests.support.processes import read_all
+from tests.support.processes import MarkedProcesses
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,35 +30,11 @@ asyncio.run(work(*sys.argv[1:]))
 """
 
 
-class Processes:
-    """Processes of one test, known by a variable of their environment."""
-
-    def __init__(self) -> None:
-        self.mark = f"FTL_TEST={secrets.token_hex(8)}"
-
-    def marked(self, script: str) -> str:
-        """The script, whose children have the variable."""
-        return f"export {self.mark}; {script}"
-
-    def running(self) -> list[int]:
-        """IDs of those that run."""
-        return [pid for pid, variables in read_all("environ").items() if self.mark.encode() in variables]
-
-    def wait_for_end(self) -> None:
-        """Wait until none is left."""
-        deadline = time.monotonic() + 10
-        while left := self.running():
-            assert time.monotonic() < deadline, left
-            time.sleep(0.05)
-
-
 @pytest.fixture
-def processes() -> Iterator[Processes]:
-    """Ends what a test leaves."""
-    own = Processes()
-    yield own
-    for process in own.running():
-        os.kill(process, 9)
+def processes() -> Iterator[MarkedProcesses]:
+    """Processes that end with the test."""
+    with MarkedProcesses() as own:
+        yield own
 
 
 def test_a_child_ends_even_if_its_parent_is_killed() -> None:
@@ -84,7 +59,7 @@ BACKGROUND = "sleep 60 & echo token"
 """A command that leaves a process with its pipes."""
 
 
-def test_a_command_is_over_although_its_child_keeps_the_pipes(processes: Processes) -> None:
+def test_a_command_is_over_although_its_child_keeps_the_pipes(processes: MarkedProcesses) -> None:
     """A hook or a login command that starts something in the background ends a second after its shell (W-8)."""
 
     async def work() -> tuple[bytes, list[str]]:
@@ -99,7 +74,7 @@ def test_a_command_is_over_although_its_child_keeps_the_pipes(processes: Process
     assert time.monotonic() - began < 10
 
 
-def test_a_command_that_is_given_up_ends_with_its_children(processes: Processes) -> None:
+def test_a_command_that_is_given_up_ends_with_its_children(processes: MarkedProcesses) -> None:
     """After a time limit neither the shell nor what it started is left."""
 
     async def work() -> None:
@@ -110,6 +85,19 @@ def test_a_command_that_is_given_up_ends_with_its_children(processes: Processes)
 
     asyncio.run(work())
     processes.wait_for_end()
+
+
+def test_a_child_that_ends_at_once_leaves_none_that_ignores_the_signal(processes: MarkedProcesses) -> None:
+    """A shell that SIGTERM ends, with a child that it does not."""
+
+    async def work() -> None:
+        with pytest.raises(TimeoutError):
+            await complete(
+                ["sh", "-c", processes.marked("(trap '' TERM; sleep 60; :) & sleep 60; :")], seconds=0.5
+            )
+
+    asyncio.run(work())
+    processes.wait_for_end(2)
 
 
 def test_what_a_command_has_said_is_known_when_it_is_given_up() -> None:
@@ -128,7 +116,7 @@ def test_what_a_command_has_said_is_known_when_it_is_given_up() -> None:
 
 @pytest.mark.parametrize("turns", range(1, 9))
 def test_a_cancellation_while_a_child_starts_is_not_delayed_by_its_pipes(
-    turns: int, processes: Processes
+    turns: int, processes: MarkedProcesses
 ) -> None:
     """At whatever turn of the loop it comes; the child's own children have the pipes and are ended, too."""
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
+from ftl.aio import in_thread
 from ftl.common.figures import utc
 from ftl.common.next_step import ftl
 from ftl.deploy.builders import open_builders
@@ -194,7 +195,7 @@ async def _opened(
     async with open_operation(operation, machines, emit, refuse=refuse_early, build=build) as prepared:
         lacking = without_secrets(request, prepared.observed)
         if lacking and complete is not None:
-            project = completed(project, await asyncio.to_thread(complete, lacking), lacking)
+            project = completed(project, await in_thread(partial(complete, lacking), None), lacking)
         asked = replace(request, project=with_built_dependencies(project, prepared.built.images))
         inputs = PlanInputs(prepared.by, prepared.built.images, files)
 

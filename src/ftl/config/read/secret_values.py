@@ -167,11 +167,9 @@ def _entry_of(secret: Secret, values: Mapping[str, str] | SecretError) -> str:
 def _run(calls: Sequence[_Call], folder: Path, variables: Mapping[str, str]) -> None:
     """Run commands side by side, each within its time, and end all of them whatever happens."""
     if calls:  # asyncio is slow to import
-        import asyncio
+        from ftl.aio import gather, run_loop
 
-        from ftl.aio import gather
-
-        asyncio.run(gather((_fetch(call, folder, variables) for call in calls), limit=len(calls)))
+        run_loop(gather((_fetch(call, folder, variables) for call in calls), limit=len(calls)))
 
 
 async def _fetch(call: _Call, folder: Path, variables: Mapping[str, str]) -> None:

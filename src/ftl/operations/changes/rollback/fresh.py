@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
+from ftl.aio import in_thread
 from ftl.common.secret_texts import SecretTexts
 from ftl.dataclass import dataclass
 
@@ -49,10 +49,10 @@ async def fetch_fresh(source: SecretSource, restored: ReleaseRecord) -> FreshSec
         FtlError: A secret of it has no value, or ftl.yaml is wrong.
     """
     if restored.secret_texts is None:
-        today = await asyncio.to_thread(source.project)
+        today = await in_thread(source.project, None)
         return FreshSecrets(today.secret_values, {service.name: service.env for service in today.services})
     names = _names(restored.secret_texts)
-    return FreshSecrets(await asyncio.to_thread(source.fetch, names) if names else {})
+    return FreshSecrets(await in_thread(lambda: source.fetch(names), None) if names else {})
 
 
 def refreshed(service: Service, restored: ReleaseRecord, fresh: FreshSecrets) -> Service:
