@@ -6,8 +6,6 @@ from ftl.deploy.apply.steps import (
     catch_up,
     containers,
     hooks,
-    image_removal,
-    images,
     jobs,
     notifications,
     proxy,
@@ -16,14 +14,16 @@ from ftl.deploy.apply.steps import (
     swarm_services,
     watch,
 )
+from ftl.deploy.apply.steps.images import bring, ownership, removal
 from ftl.execution.runners import Runners
 
 RUNNERS = Runners(
     catch_up.RUNNERS,
     containers.RUNNERS,
     hooks.RUNNERS,
-    images.RUNNERS,
-    image_removal.RUNNERS,
+    bring.RUNNERS,
+    ownership.RUNNERS,
+    removal.RUNNERS,
     jobs.RUNNERS,
     notifications.RUNNERS,
     proxy.RUNNERS,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ftl.aio import gather, gather2, gather_all
 from ftl.common.next_step import ftl
 from ftl.deploy.apply.steps.catch_up import share_certificates
-from ftl.deploy.apply.steps.images import newest_image
+from ftl.deploy.apply.steps.images.bring import newest_image
 from ftl.deploy.apply.steps.settling import (
     ExitWaiter,
     find_exit,

@@ -10,7 +10,7 @@ import pytest
 
 from ftl.deploy.apply.clients import RunClients
 from ftl.deploy.apply.context import DeployContext
-from ftl.deploy.apply.steps.image_removal import prune_build_cache
+from ftl.deploy.apply.steps.images.removal import prune_build_cache
 from ftl.deploy.plan.leftovers import leftovers
 from ftl.deploy.plan.steps.containers import StopAndRemove
 from ftl.deploy.plan.steps.images import PruneBuildCache

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ftl.config.models.project import Dependency
 from ftl.deploy.apply.clients import RunClients
 from ftl.deploy.apply.context import DeployContext
-from ftl.deploy.apply.steps.image_removal import drop_tags
+from ftl.deploy.apply.steps.images.removal import drop_tags
 from ftl.deploy.plan.steps.containers import RemoveVolumes, StopAndRemove
 from ftl.deploy.plan.steps.images import DropTags
 from ftl.deploy.plan.steps.jobs import DeleteRunHistory, RemoveBackups

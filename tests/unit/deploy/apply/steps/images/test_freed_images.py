@@ -13,7 +13,7 @@ import pytest
 from ftl.config.models.project import Build
 from ftl.deploy.apply.clients import RunClients
 from ftl.deploy.apply.context import DeployContext, Freed
-from ftl.deploy.apply.steps.image_removal import RUNNERS, drop_tags
+from ftl.deploy.apply.steps.images.removal import RUNNERS, drop_tags
 from ftl.deploy.plan.steps.base import ONLY_SERVER
 from ftl.deploy.plan.steps.images import DropTags, RemoveImages
 from ftl.engine import labels
@@ -25,7 +25,7 @@ from ftl.host.session import Session
 from ftl.image.building.dropped import look_first, note_build
 from tests.support.fake_engine import CACHED_BYTES, FakeEngine
 from tests.support.fake_machine import CommandOutput, FakeMachine
-from tests.unit.deploy.apply.steps.test_shared_images import context_on
+from tests.unit.deploy.apply.steps.images.world import context_on
 from tests.unit.deploy.world import INFO, project, server, service
 
 if TYPE_CHECKING:

@@ -1,8 +1,7 @@
-"""Runners that bring images to the server, resolve them, and drop old ones."""
+"""Runners that bring images to the server: sent, pulled, or there and only tagged."""
 
 from __future__ import annotations
 
-import re
 from contextlib import nullcontext, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -10,11 +9,11 @@ from typing import TYPE_CHECKING
 from ftl.aio import gather
 from ftl.common.references import repository
 from ftl.deploy.apply.context import ResolvedImage, TransferTotals
+from ftl.deploy.apply.steps.images.ownership import is_built_by_ftl, mark, mark_brought
 from ftl.deploy.apply.steps.resolve import external_image, image_on_server
 from ftl.deploy.plan.pins import digest_of
-from ftl.deploy.plan.steps.images import BringImage, ClaimImage, PushPull, SendImages, TagPulled
-from ftl.engine.marks import marks_on, pull_mark
-from ftl.errors import EngineError, EngineUnavailable, FtlError, TransferFailed
+from ftl.deploy.plan.steps.images import BringImage, PushPull, SendImages, TagPulled
+from ftl.errors import EngineUnavailable, FtlError, TransferFailed
 from ftl.events import Note, PullProgress
 from ftl.execution.runners import Runners
 from ftl.image.identity import content_id
@@ -23,12 +22,8 @@ from ftl.image.transfer import Urgency, warm_blob_cache
 from ftl.releases.record import loaded_by_ftl, pull_references
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from ftl.deploy.apply.context import DeployContext
     from ftl.engine.api import Engine
-    from ftl.engine.marks import PullMark
-    from ftl.engine.values import Image
     from ftl.events import Emit, Event
     from ftl.image.transfer import TransferQueue, TransferResult
 
@@ -43,10 +38,6 @@ GATHER_SECONDS = 1.0
 Images whose pulls fail travel together with those that must be sent. A registry that answers within this time, and a
 server that finds none, decide it earlier.
 """
-
-
-_OWN_TAG = re.compile(r"r[0-9]+|c[0-9a-f]+")
-"""Tags of images that FTL builds: the release of a service, the content of a dependency."""
 
 
 @RUNNERS.runs(SendImages)
@@ -109,7 +100,7 @@ async def push_pull(context: DeployContext, step: PushPull) -> None:
     if not step.built_on or source is context.engine:
         await source.tag(step.local, step.tag)
         if (image := await source.image(step.local)) is not None:
-            await _mark(source, image, (pull_mark(context.project.name, step.reference, image.id),))
+            await mark(context, source, step.reference, image)
     pushed = await push(source, step.reference, context.clients.logins.keyring, emit=context.emit)
     await _pull(context, pushed, step.platform)
     await context.engine.tag(pushed, step.tag)
@@ -157,10 +148,7 @@ async def _bring_marked(context: DeployContext, step: BringImage) -> None:
     if not marked:
         return
     image = await image_on_server(context, step.reference)
-    if before is not None:
-        await _claim(context, step.reference, image)
-    elif not _is_own(context, step.reference) and not _was_there(context, image):
-        await _mark(context.engine, image, (pull_mark(context.project.name, step.reference, image.id),))
+    await mark_brought(context, step.reference, image, known=before is not None)
     if result is None:
         resolved = external_image(context, step.reference, image, recorded=None)
     else:
@@ -177,36 +165,6 @@ async def _bring_marked(context: DeployContext, step: BringImage) -> None:
         # It was brought once: those that share it have its layers already.
         layers_sent, layers_reused = resolved.transfer.layers_sent, resolved.transfer.layers_reused
         resolved = replace(resolved, transfer=TransferTotals(layers_reused=layers_sent + layers_reused))
-
-
-def _was_there(context: DeployContext, image: Image) -> bool:
-    """Whether the server had an image by another name, which FTL did not give it."""
-    views = context.observed.servers
-    here = [view for view in views if view.name == context.session.name] or views
-    return any(image.id == other.id for view in here for other in view.images) and not marks_on(image)
-
-
-@RUNNERS.runs(ClaimImage)
-async def claim_image(context: DeployContext, step: ClaimImage) -> None:
-    """Mark an image that FTL brought for another project."""
-    image = await context.engine.image(step.reference)
-    if image is not None:
-        await _claim(context, step.reference, image)
-
-
-async def _claim(context: DeployContext, reference: str, image: Image) -> None:
-    """Mark an image for this project, too, if FTL brought it: with the names that it was brought by."""
-    project, marks = context.project.name, marks_on(image)
-    own = pull_mark(project, reference, image.id)
-    if own is None or not marks or any(mark.project == project for mark in marks):
-        return
-    known = [mark for mark in marks if mark.repository == own.repository or reference == image.id]
-    await _mark(context.engine, image, [replace(mark, project=project) for mark in known] or [own])
-
-
-async def _mark(engine: Engine, image: Image, marks: Iterable[PullMark | None]) -> None:
-    with suppress(EngineError):  # it costs only disk space, later
-        await gather(engine.tag(image.id, mark.text) for mark in marks if mark is not None)
 
 
 def _urgency(context: DeployContext, step: BringImage) -> Urgency:
@@ -300,7 +258,7 @@ async def _source_of_built(context: DeployContext, reference: str) -> Engine | N
     the only machine that has it. This machine's image of that name may be another: a project that was removed and
     deployed anew counts its releases from r1 again.
     """
-    if not _is_own(context, reference):
+    if not is_built_by_ftl(context, reference):
         return None
     local = await _engine_with(context, reference)
     sessions = [*context.fleet, *context.clients.builders.values()]
@@ -311,14 +269,6 @@ async def _source_of_built(context: DeployContext, reference: str) -> Engine | N
             own = await local.image(reference) if local is not None else None
             return local if own is not None and content_id(own) == content_id(image) else engine
     return local
-
-
-def _is_own(context: DeployContext, reference: str) -> bool:
-    """Whether an image is one that FTL built for the project."""
-    built = [each for each in context.project.services if each.build is not None]
-    names = {f"{context.project.name}-{each.name}" for each in (*context.project.built_dependencies, *built)}
-    name, _, tag = reference.rpartition(":")
-    return name in names and _OWN_TAG.fullmatch(tag) is not None
 
 
 async def _name_by_digest(context: DeployContext, reference: str, platform: str) -> None:

@@ -1,24 +1,32 @@
-"""Images of registries on an engine: FTL marks what it brought, and removes nothing else."""
+"""Images are dropped: FTL removes what it brought or built, and nothing else."""
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.config.models.project import Dependency
 from ftl.deploy.apply.context import ResolvedImage
-from ftl.deploy.apply.steps.image_removal import drop_pulled, drop_tags
-from ftl.deploy.apply.steps.images import bring_image, claim_image, push_pull
+from ftl.deploy.apply.steps.images.bring import push_pull
+from ftl.deploy.apply.steps.images.removal import drop_pulled, drop_tags
 from ftl.deploy.plan.records.retention import retention
-from ftl.deploy.plan.steps.images import BringImage, ClaimImage, DropPulled, DropTags, PulledImage, PushPull
+from ftl.deploy.plan.steps.images import DropPulled, DropTags, PulledImage, PushPull
 from ftl.engine import labels
-from ftl.engine.marks import marks_on, pull_mark
+from ftl.engine.marks import pull_mark
 from ftl.events import Note
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
-from tests.unit.deploy.apply.steps.test_shared_images import context_on
+from tests.unit.deploy.apply.steps.images.world import (
+    DIGEST,
+    REFERENCE,
+    SERVICES,
+    context_on,
+    engine_with,
+    left,
+    own,
+)
 from tests.unit.deploy.world import project, server
 
 if TYPE_CHECKING:
@@ -26,115 +34,33 @@ if TYPE_CHECKING:
     from ftl.engine.values import Image
     from ftl.events import Event
 
-REFERENCE = "ghcr.io/acme/app:v1"
-DIGEST = f"ghcr.io/acme/app@sha256:{1:064x}"
 
-
-async def engine_with(*tags: str, owners: tuple[str, ...] = ("shop",)) -> tuple[FakeEngine, Image]:
-    """An engine with an image that was pulled, further tags of it, and the marks of these projects."""
-    engine = FakeEngine(images=[REFERENCE])
-    image = engine.add_image(DIGEST, await engine.image(REFERENCE))
-    marks = (pull_mark(owner, REFERENCE, image.id) for owner in owners)
-    for tag in (*tags, *(mark.text for mark in marks if mark is not None)):
-        image = engine.add_image(tag, image)
-    return engine, image
-
-
-def own(image: Image, *, stays: bool = False) -> DropPulled:
-    """The step that gives up an image."""
-    marks = tuple(mark.text for mark in marks_on(image) if mark.project == "shop")
-    return DropPulled((PulledImage(image.id, marks, stays),), measured=True)
-
-
-async def left(engine: FakeEngine) -> list[set[str]]:
-    """The names of each image that an engine has."""
-    return [{*image.tags, *image.digests} for image in await engine.images()]
-
-
-def test_an_image_for_messages_is_marked_and_one_that_cannot_be_had_is_a_note() -> None:
-    """The release is live: the deploy goes on, and the next one tries again."""
+def test_the_last_tag_of_an_image_is_dropped_after_its_others() -> None:
+    """With it the engine removes the image: two at once might each take the other for the last."""
 
     async def check() -> None:
-        engine = FakeEngine()
-        events: list[Event] = []
-        context = replace(context_on(engine, FakeEngine(), is_local=False), emit=events.append)
-        step = BringImage(REFERENCE, "linux/amd64", sends=True)
-        await bring_image(context, step)
-        (note,) = events
-        assert isinstance(note, Note)
-        assert note.level == "warning"
-        assert note.text.startswith(
-            f"the server may send no messages through apprise: the server cannot pull {REFERENCE}, and this"
-        )
-        assert note.hint == "check its name and tag"
-        _, image = await engine_with(owners=())
-        engine.registry[REFERENCE] = image
-        await bring_image(context, step)
-        (found,) = await engine.images()
-        assert [mark.project for mark in marks_on(found)] == ["shop"]
-        assert [event for event in events if isinstance(event, Note)] == [note]
-        assert not context.images
+        remote = FakeEngine(images=["shop-s0:r1"])
+        image = await remote.image("shop-s0:r1")
+        assert image is not None
+        for name in SERVICES[1:]:
+            await remote.tag(image.id, f"shop-{name}:r1")
+        remote.add_image(f"shop@sha256:{1:064x}", image)
+        gate = remote.block("untag", number=len(SERVICES) - 1)
+        context = context_on(remote, FakeEngine(), is_local=False)
+        tags = tuple(f"shop-{name}:r1" for name in SERVICES)
 
-    run(check())
+        async def drop() -> None:
+            await drop_tags(context, DropTags(tags))
 
-
-def test_what_ftl_brings_is_marked_and_what_was_there_is_not() -> None:
-    """Also where somebody has pulled it since the plan was made; what another project brought is claimed."""
-
-    async def brought(*owners: str, there: bool) -> set[str]:
-        engine, image = await engine_with(owners=owners)
-        engine.registry[REFERENCE] = image
-        if not there:
-            engine = FakeEngine()
-            engine.registry[REFERENCE] = image
-        context = context_on(engine, FakeEngine(), is_local=False)
-        await bring_image(context, BringImage(REFERENCE, "linux/amd64", ("web",)))
-        found = await engine.image(REFERENCE)
-        assert found is not None
-        return {mark.project for mark in marks_on(found)}
-
-    assert run(brought("shop", there=False)) == {"shop"}
-    assert run(brought(there=True)) == set()
-    assert run(brought("other", there=True)) == {"other", "shop"}
-
-
-@pytest.mark.parametrize("name", [DIGEST, "ghcr.io/acme/app:v0", "mine:1"])
-def test_what_was_there_by_another_name_is_not_marked(name: str) -> None:
-    """Somebody pulled it by hand, or keeps it though its tag has moved; what FTL brought before is marked again."""
-
-    async def brought(*owners: str) -> set[str]:
-        engine = FakeEngine()
-        image = engine.add_image(name)
-        for mark in (pull_mark(owner, name, image.id) for owner in owners):
-            assert mark is not None
-            image = engine.add_image(mark.text, image)
-        context = context_on(engine, FakeEngine(), is_local=False)
-        context = replace(context, observed=replace(context.observed, images=(image,)))
-        engine.registry[REFERENCE] = image
-        await bring_image(context, BringImage(REFERENCE, "linux/amd64", ("web",)))
-        found = await engine.image(REFERENCE)
-        assert found is not None
-        assert found.id == image.id
-        return {mark.project for mark in marks_on(found) if mark.reference == REFERENCE}
-
-    assert run(brought()) == set()
-    assert run(brought("shop")) == run(brought("other")) == {"shop"}
-
-
-def test_the_proxys_image_and_built_ones_have_no_mark() -> None:
-    """All projects share the first; the others have tags of FTL's own."""
-
-    async def check() -> None:
-        engine = FakeEngine()
-        built = f"shop-db:c{1:012x}"
-        for name, number in (("caddy:2", 1), (built, 2)):
-            engine.registry[name] = FakeEngine().add_image(name, id=f"sha256:{number:064x}")
-        context = context_on(engine, FakeEngine(), is_local=False)
-        db = Dependency(name="db", image=built, build=project().services[0].build)
-        context = replace(context, project=project(dependencies=(db,)))
-        await bring_image(context, BringImage("caddy:2", "linux/amd64"))
-        await bring_image(context, BringImage(built, "linux/amd64", ("db",)))
-        assert [marks_on(image) for image in await engine.images()] == [(), ()]
+        dropping = asyncio.create_task(drop())
+        await gate.reached.wait()
+        await asyncio.sleep(1)
+        calls = [call for call in remote.calls if call.startswith("untag ")]
+        assert len(calls) == len(SERVICES) - 1
+        assert f"untag {tags[-1]}" not in calls
+        gate.open.set()
+        await dropping
+        assert await remote.images() == []
 
     run(check())
 
@@ -215,24 +141,6 @@ def test_an_image_that_is_used_after_all_keeps_its_mark() -> None:
     assert [note.text.partition(":v1")[0] for note in notes if isinstance(note, Note)] == [
         "the image ghcr.io/acme/app"
     ]
-
-
-def test_an_image_is_claimed_by_the_names_that_it_was_brought_by() -> None:
-    """Whoever gives it up last removes these."""
-
-    async def check() -> None:
-        engine, image = await engine_with(owners=("other",))
-        context = context_on(engine, FakeEngine(), is_local=False)
-        await claim_image(context, ClaimImage(f"{REFERENCE}@{DIGEST.partition('@')[2]}"))
-        found = await engine.image(image.id)
-        assert found is not None
-        assert {mark.reference for mark in marks_on(found)} == {REFERENCE}
-        await drop_pulled(context, own(found))
-        other = await engine.image(image.id)
-        assert other is not None
-        assert [mark.project for mark in marks_on(other)] == ["other"]
-
-    run(check())
 
 
 @pytest.mark.parametrize("fixed", [False, True])

@@ -1,4 +1,4 @@
-"""Images that many services share: as many calls to the engines as for one service."""
+"""How images come: many services share one without further calls, and one transfer."""
 
 from __future__ import annotations
 
@@ -9,19 +9,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.config.models.project import Dependency, Server
+from ftl.config.models.project import Dependency
 from ftl.deploy.apply.clients import RunClients
 from ftl.deploy.apply.context import DeployContext
-from ftl.deploy.apply.steps.image_removal import drop_tags
-from ftl.deploy.apply.steps.images import bring_image, send_images
-from ftl.deploy.plan.steps.images import BringImage, DropTags, OutgoingImage, SendImages
+from ftl.deploy.apply.steps.images.bring import bring_image, send_images
+from ftl.deploy.plan.steps.images import BringImage, OutgoingImage, SendImages
+from ftl.engine.marks import marks_on
 from ftl.errors import TransferFailed
+from ftl.events import Note
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from ftl.image.transfer import TransferQueue, TransferResult
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_machine import FakeMachine
+from tests.unit.deploy.apply.steps.images.world import REFERENCE, SERVICES, context_on, engine_with
 from tests.unit.deploy.world import INFO, project, server
 
 if TYPE_CHECKING:
@@ -29,19 +31,6 @@ if TYPE_CHECKING:
 
     from ftl.events import Event
     from ftl.image.transfer.queue import BatchOutcome, ServerImages
-
-SERVICES = [f"s{number}" for number in range(30)]
-
-
-def context_on(remote: FakeEngine, local: FakeEngine, *, is_local: bool) -> DeployContext:
-    """The context of a deploy to a server."""
-    asked = replace(project(), server=Server(host="local")) if is_local else project()
-    session = Session("server", FakeMachine(), remote, INFO)
-    events: list[Event] = []
-    clients = RunClients(asked, Path(), local)
-    return DeployContext(
-        asked, Path(), Fleet([session]), session, server(asked), "r2", events.append, clients
-    )
 
 
 def test_an_image_that_services_share_is_inspected_once() -> None:
@@ -62,36 +51,6 @@ def test_an_image_that_services_share_is_inspected_once() -> None:
             "image built",
             "image shop-s29:r2",
         ]
-
-    run(check())
-
-
-def test_the_last_tag_of_an_image_is_dropped_after_its_others() -> None:
-    """With it the engine removes the image: two at once might each take the other for the last."""
-
-    async def check() -> None:
-        remote = FakeEngine(images=["shop-s0:r1"])
-        image = await remote.image("shop-s0:r1")
-        assert image is not None
-        for name in SERVICES[1:]:
-            await remote.tag(image.id, f"shop-{name}:r1")
-        remote.add_image(f"shop@sha256:{1:064x}", image)
-        gate = remote.block("untag", number=len(SERVICES) - 1)
-        context = context_on(remote, FakeEngine(), is_local=False)
-        tags = tuple(f"shop-{name}:r1" for name in SERVICES)
-
-        async def drop() -> None:
-            await drop_tags(context, DropTags(tags))
-
-        dropping = asyncio.create_task(drop())
-        await gate.reached.wait()
-        await asyncio.sleep(1)
-        calls = [call for call in remote.calls if call.startswith("untag ")]
-        assert len(calls) == len(SERVICES) - 1
-        assert f"untag {tags[-1]}" not in calls
-        gate.open.set()
-        await dropping
-        assert await remote.images() == []
 
     run(check())
 
@@ -142,5 +101,32 @@ def test_an_image_by_its_digest_is_not_sent_from_here() -> None:
             await bring_image(context_on(remote, local, is_local=False), BringImage(reference, "linux/amd64"))
         assert "docker pull" not in (caught.value.hint or "")
         assert local.calls == []
+
+    run(check())
+
+
+def test_an_image_for_messages_is_marked_and_one_that_cannot_be_had_is_a_note() -> None:
+    """The release is live: the deploy goes on, and the next one tries again."""
+
+    async def check() -> None:
+        engine = FakeEngine()
+        events: list[Event] = []
+        context = replace(context_on(engine, FakeEngine(), is_local=False), emit=events.append)
+        step = BringImage(REFERENCE, "linux/amd64", sends=True)
+        await bring_image(context, step)
+        (note,) = events
+        assert isinstance(note, Note)
+        assert note.level == "warning"
+        assert note.text.startswith(
+            f"the server may send no messages through apprise: the server cannot pull {REFERENCE}, and this"
+        )
+        assert note.hint == "check its name and tag"
+        _, image = await engine_with(owners=())
+        engine.registry[REFERENCE] = image
+        await bring_image(context, step)
+        (found,) = await engine.images()
+        assert [mark.project for mark in marks_on(found)] == ["shop"]
+        assert [event for event in events if isinstance(event, Note)] == [note]
+        assert not context.images
 
     run(check())

@@ -11,7 +11,7 @@ import pytest
 from ftl.config.models.project import Build, Dependency, Project
 from ftl.deploy.apply.clients import RunClients
 from ftl.deploy.apply.context import DeployContext
-from ftl.deploy.apply.steps.images import bring_image, push_pull, send_images
+from ftl.deploy.apply.steps.images.bring import bring_image, push_pull, send_images
 from ftl.deploy.plan.steps.images import BringImage, OutgoingImage, PushPull, SendImages
 from ftl.errors import EngineUnavailable
 from ftl.host.fleet import Fleet

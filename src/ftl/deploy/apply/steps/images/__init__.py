@@ -1,0 +1,1 @@
+"""Images on the server: how they come, whose they are, and when they go."""
