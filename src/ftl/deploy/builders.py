@@ -52,10 +52,7 @@ async def open_builders(
 ) -> AsyncIterator[Mapping[str, Session]]:
     """Connect to the machines that build some services; this machine is not among them.
 
-    Args:
-        services: The services, of which those without `build` or with none elsewhere are skipped.
-        fleet: The open sessions of the project's servers, which may be builders; None where they are not connected.
-        connect: Connects to any other builder.
+    Servers of the `fleet` may be among them; it is None where the project's servers are not connected.
 
     Yields:
         Value of `build.on` -> the session.
@@ -132,12 +129,7 @@ async def _require_room(session: Session) -> None:
 
 
 def builds_on_server(services: Iterable[Service], servers: Iterable[str]) -> bool:
-    """Whether one of the services is built on a server of the project.
-
-    Args:
-        services: The services.
-        servers: The project's servers.
-    """
+    """Whether one of the services is built on a server of the project."""
     places = {SERVER, *servers}
     return any(builder_of(service) in places for service in services)
 
@@ -161,16 +153,9 @@ async def build_services(
 ) -> dict[str, BuildResult]:
     """Build services, on all of their builders at the same time.
 
-    Args:
-        project: The project.
-        services: Those with a `build`.
-        engines: Value of `build.on` -> the engine of that machine; empty for this one's.
-        root: Folder of ftl.yaml.
-        platform: The server's: "linux/amd64"; None where it is not known.
-        emit: Receives progress events.
-        no_cache: Execute every step.
-        env_folder: The folder whose .env has the values of build secrets, if not `root`.
-        commit: The git commit that `root` has the files of, where it is in no checkout.
+    Engines are by the value of `build.on`, which is empty for this machine. The platform is the server's, if it is
+    known. The values of build secrets are in the .env of `env_folder`, if not of `root`; `commit` is the one whose
+    files `root` has, where it is in no checkout.
 
     Raises:
         BuildFailed: An image could not be built; the other builds are stopped.

@@ -58,12 +58,7 @@ async def deploy(
 ) -> DeployResult:
     """Deploy a project to its servers, without a failed request.
 
-    Args:
-        operation: The project's servers, and how they are changed.
-        request: What is asked for.
-        machines: The project's servers, not entered yet.
-        emit: Receives progress events.
-        complete: Fetches secrets that a project of some services lacks.
+    `complete` fetches secrets that a project of some services lacks.
 
     Raises:
         UsageError: A service that the project does not have; no built image and `request.build` is false.
@@ -157,13 +152,7 @@ async def _opened(
 ) -> AsyncIterator[tuple[PreparedOperation, Callable[[], Awaitable[OperationResult]]]]:
     """Connect; then build and observe the servers at the same time.
 
-    Args:
-        operation: The project's servers, and how they are changed.
-        request: What is asked for.
-        machines: The project's servers, not entered yet.
-        emit: Receives progress events.
-        refuse: Raises where the servers must not be changed now: as soon as they are observed, and under the lock.
-        complete: Fetches secrets that a project of some services lacks.
+    `refuse` raises where the servers must not be changed now: as soon as they are observed, and under the lock.
 
     Yields:
         The operation, and its run.

@@ -49,18 +49,9 @@ async def built_images(
 ) -> dict[str, BuiltImage]:
     """Build the images of services and dependencies, or find those of the last build.
 
-    Those of dependencies get a tag with their content, see `with_built_dependencies`.
-
-    Args:
-        project: The project.
-        names: Its services to build; empty for all.
-        root: Folder of ftl.yaml.
-        platform: The server's: "linux/amd64".
-        emit: Receives progress events.
-        build: Build; otherwise find those of the last build.
-        builders: Value of `build.on` -> the session of that machine, for all that the project's builds name.
-        env_folder: The folder whose .env has the values of build secrets, if not `root`.
-        commit: The git commit that `root` has the files of, where it is in no checkout.
+    Those of dependencies get a tag with their content, see `with_built_dependencies`. Without names, all services
+    are built. `builders` has the session of each machine that the project's builds name, by the value of `build.on`;
+    `env_folder` and `commit` are as of `build_services`.
 
     Raises:
         UsageError: There is no built image and `build` is false.
@@ -119,10 +110,6 @@ def with_built_dependencies(project: Project, images: Mapping[str, BuiltImage]) 
     """Name the built images of dependencies by their content.
 
     A dependency is replaced when its image has another name, so one that is built again with the same content goes on.
-
-    Args:
-        project: The project.
-        images: What `built_images` returned.
     """
     dependencies = tuple(
         replace(

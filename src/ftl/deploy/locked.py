@@ -40,12 +40,7 @@ async def locked(
 ) -> AsyncIterator[None]:
     """Take a project's deploy lock for a block, and write an audit line for its changes.
 
-    Args:
-        fleet: The servers; the first one gets the line.
-        project: The project's name.
-        command: The command line, and how long it waits for another holder.
-        by: Who runs it.
-        emit: Receives a note when we wait.
+    The first server gets the line.
 
     Raises:
         LockTaken: Another operation has the lock.
@@ -121,14 +116,9 @@ async def audited(
 ) -> AsyncIterator[None]:
     """Record that an operation begins, and how it ends; a lost server costs only that.
 
-    What is killed in between stays "started" there, and the next operation calls it interrupted.
-
-    Args:
-        engines: The server's; of a cluster, those of the managers.
-        project: The project's name.
-        entries: All entries; the last is the operation's.
-        recorded: Its first step is a release record, which says the same; the entry is written beside it. Otherwise
-            nothing begins before the entry is there.
+    What is killed in between stays "started" there, and the next operation calls it interrupted. The last entry is the
+    operation's; of a cluster the managers get it. If the operation is `recorded`, its first step is a release record,
+    which says the same, and the entry is written beside it. Otherwise nothing begins before the entry is there.
     """
     beginning = asyncio.create_task(_write(engines, project, entries))
     outcome: AuditOutcome = "done"

@@ -136,14 +136,9 @@ async def open_operation(
 ) -> AsyncIterator[PreparedOperation]:
     """Connect to its servers, observe a project there, and find out meanwhile who changes it.
 
-    Args:
-        request: What is asked for.
-        machines: Its servers, not entered yet.
-        emit: Receives notes about what it waits for.
-        lock: Take the lock first; a dry run takes none.
-        refuse: Raises where the servers must not be changed now. Called as soon as they are observed, which ends a
-            build that is under way.
-        build: Builds images while the servers are observed; what it opens on the stack is open until the end.
+    A `lock` is taken first, but not by a dry run. `refuse` raises where the servers must not be changed now; it is
+    called as soon as they are observed, and ends a build that is under way. `build` builds images meanwhile; what it
+    opens on the stack is open until the end.
 
     Raises:
         LockTaken: Another operation has the lock.

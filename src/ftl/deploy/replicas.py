@@ -131,12 +131,7 @@ def reached_by(alias: str, containers: Iterable[Container]) -> tuple[Container, 
 
 
 def alias_of(containers: Sequence[Container], others: Iterable[Container] = ()) -> str:
-    """An alias that leads to these containers and to none of the others; empty without one.
-
-    Args:
-        containers: Containers of one service.
-        others: Its other containers.
-    """
+    """An alias that leads to these containers and to none of the others; empty without one."""
     if not containers:
         return ""
     shared = [

@@ -20,10 +20,8 @@ if TYPE_CHECKING:
 async def reported(emit: Emit, step: BaseStep, *, server: str | None = None) -> AsyncIterator[None]:
     """Report a step while this block runs it; its errors get their place.
 
-    Args:
-        emit: Receives the events: each step that was started ends with one of them, however the block is left.
-        step: The step.
-        server: The server that errors are about, where they do not name one themselves.
+    Each step that was started ends with one event, however the block is left. Errors are about the server where they do
+    not name one themselves.
     """
     loop = asyncio.get_running_loop()
     began = loop.time()

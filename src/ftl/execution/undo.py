@@ -30,9 +30,7 @@ class Undo:
 class UndoStack:
     """Actions to run, last first, when a plan fails before it is decided.
 
-    Args:
-        advice: What to do about something that could not be undone.
-        seconds: Limit for undoing everything.
+    `advice` says what to do about something that could not be undone; `seconds` limit all of it.
 
     Attributes:
         open: Whether the plan is still undecided; once closed, nothing is remembered or undone.

@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 async def cancelled_if_lost(heartbeat: asyncio.Task[None]) -> AsyncIterator[None]:
     """Cancel the block when the lock is lost, as `asyncio.timeout` does when time is up.
 
-    Args:
-        heartbeat: The task of `ServerLock.taken`.
+    The heartbeat is the task of `ServerLock.taken`.
 
     Raises:
         ServerError: The lock was lost.

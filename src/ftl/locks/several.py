@@ -35,13 +35,8 @@ async def all_taken(
 ) -> AsyncIterator[asyncio.Task[None]]:
     """Take locks as `ServerLock.taken` takes one; the task ends when more than half are lost.
 
-    Where no more than half of the servers cannot lock, or do not answer, they are named, and the others must do.
-
-    Args:
-        locks: One of each server, in the order that all callers use.
-        holder: Our name for others.
-        wait: Seconds; 0 gives up at once.
-        emit: Receives notes.
+    Where no more than half of the servers cannot lock, or do not answer, they are named, and the others must do. There
+    is one of each server, in the order that all callers use. A wait of 0 gives up at once.
 
     Raises:
         LockTaken: Another operation has one of them.

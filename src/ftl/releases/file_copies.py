@@ -79,11 +79,8 @@ def newest(files: Mapping[str, bytes], modified: Mapping[str, float] | None = No
 def is_whole(name: str, data: bytes, *, is_sealed: bool) -> bool:
     """Whether a file is complete.
 
-    Args:
-        name: Its name, which tells its form.
-        data: Its content.
-        is_sealed: Whether a file of lines must have its last line: those of earlier versions have none, and neither a
-            time nor an older copy.
+    If it `is_sealed`, a file of lines must have its last line: those of earlier versions have none, and neither a time
+    nor an older copy.
     """
     if name.endswith(".json"):
         with suppress(ValueError):
@@ -170,11 +167,8 @@ async def write(
 ) -> None:
     """Write files of a project, in one API call; one more where they were not read before.
 
-    Args:
-        engine: The server's.
-        project: The project, whose lock the caller has.
-        files: "r12.json" -> content.
-        forget: Those whose older copy must not stay either: it has what the new one leaves out.
+    The caller has the project's lock. Of files to `forget` the older copy must not stay either: it has what the new one
+    leaves out.
     """
     if project not in _seen.setdefault(engine, {}):
         await read(engine, project)

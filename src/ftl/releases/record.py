@@ -168,11 +168,7 @@ class ReleaseRecord:
         """Read a stored record; None where the bytes are not a complete one (an interrupted write).
 
         Fields that this version does not know (a newer FTL wrote them) are ignored; one of another type reads as
-        missing.
-
-        Args:
-            data: The stored bytes.
-            release: Its release as the file's name has it, which counts more than what the bytes say.
+        missing. The release as the file's name has it counts more than what the bytes say.
         """
         try:
             stored = as_object(parse_json(data))

@@ -74,10 +74,7 @@ class RunClients:
         return self._engine
 
     async def engine_of(self, place: str) -> Engine:
-        """The engine that built images.
-
-        Args:
-            place: A value of `build.on`; empty for this machine.
+        """The engine of a value of `build.on`; where that is empty, this machine's.
 
         Raises:
             EngineUnavailable: None answers on this machine.
@@ -85,12 +82,9 @@ class RunClients:
         return self.builders[place].engine if place else await self.local_engine()
 
     async def read_ahead(self, images: Iterable[str]) -> None:
-        """Begin to read images that will likely be sent.
+        """Begin to read images that will likely be sent, by their IDs on this machine.
 
         The engine reads them while the lock is taken and the server is observed again.
-
-        Args:
-            images: Their IDs on this machine.
         """
         references = [] if self.project.server.is_local else list(images)
         if references:
@@ -102,12 +96,8 @@ class RunClients:
     async def transfers(self, session: Session, emit: Emit, source: Engine | None = None) -> TransferQueue:
         """The queue of images that are sent to the servers; a request names its server.
 
-        Those from several machines take turns: a transfer removes the staging tags of others under its lock.
-
-        Args:
-            session: A server that images are about to be sent to.
-            emit: Receives progress events.
-            source: The engine that has them; None for this machine's.
+        Those from several machines take turns: a transfer removes the staging tags of others under its lock. `source`
+        has them; None: this machine's engine.
 
         Raises:
             EngineUnavailable: No engine answers on this machine.

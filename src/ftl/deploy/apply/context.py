@@ -94,20 +94,15 @@ class ResolvedImage:
     def container(self, spec: ContainerSpec, mounts: Sequence[Mount] = ()) -> ContainerSpec:
         """The planned settings of a container, with the image's reference and its declared volumes.
 
-        Nothing else is created that the plan does not have.
-
-        Args:
-            spec: The settings, as the plan has them.
-            mounts: Volumes at paths that it declares, or that a container before it had there.
+        Nothing else is created that the plan does not have. `mounts` are volumes at paths that it declares, or that a
+        container before it had there.
         """
         return replace(spec, image=self.reference, mounts=(*spec.mounts, *mounts))
 
     def task(self, spec: ContainerSpec, image: str) -> ContainerSpec:
-        """The planned settings of a Swarm's tasks of this image, which is named otherwise there.
+        """The planned settings of a Swarm's tasks of this image, by its name for all nodes.
 
-        Args:
-            spec: The settings, as the plan has them.
-            image: Its name for all nodes; a label keeps the reference.
+        A label keeps the reference.
         """
         return replace(spec, image=image, labels={**spec.labels, labels.IMAGE: self.reference})
 
@@ -253,12 +248,8 @@ class DeployContext:
     async def create(self, name: str, spec: ContainerSpec, called: str = "") -> str:
         """Create a container, and note its ID: an undo removes containers of this run alone.
 
-        The call is not given up half way: the engine would go on with it, and make a container that nobody removes.
-
-        Args:
-            name: Its name.
-            spec: Its settings.
-            called: The name that it has until it takes that one.
+        The call is not given up half way: the engine would go on with it, and make a container that nobody removes. It
+        has the name `called` until it takes its own.
         """
 
         async def create() -> str:

@@ -33,12 +33,6 @@ async def freed_by(
 
     Docker before 23 does not measure its images without its volumes, and a slow disk takes longer than a deploy may.
 
-    Args:
-        removal: Removes them.
-        engine: The engine that has them.
-        project: The project whose other images stay.
-        images: Those that go; None is passed over.
-
     Returns:
         Bytes, and whether they are an upper estimate.
     """

@@ -107,12 +107,7 @@ class Replacement:
 
 
 class ReplacementScript:
-    """A running script; `open` starts one.
-
-    Args:
-        machine: Its server.
-        process: Its local half.
-    """
+    """A running script, by its local half; `open` starts one."""
 
     def __init__(self, machine: Machine, process: Process) -> None:
         self._machine = machine
@@ -125,10 +120,8 @@ class ReplacementScript:
     async def open(cls, machine: Machine, lock: ScriptLock, proof: Proof) -> ReplacementScript | None:
         """Start the script; None where the server has no docker command.
 
-        Args:
-            machine: The server.
-            lock: The one that it keeps; none where the server takes nothing back by itself.
-            proof: What tells the server that the plan was decided.
+        It keeps the lock; there is none where the server takes nothing back by itself. `proof` tells the server that
+        the plan was decided.
 
         Raises:
             ServerError: It cannot be started.
@@ -188,8 +181,7 @@ class ReplacementScript:
     def end(self, *, completed: bool = True) -> None:
         """End it.
 
-        Args:
-            completed: The plan is decided or undone; else the server is left to take back what is not.
+        Unless the plan is `completed`, decided or undone, the server is left to take back what is not.
         """
         if self._reading is not None:
             self._reading.cancel()

@@ -41,11 +41,6 @@ _SETUP = f"{ftl('setup')} makes the servers of ftl.yaml one cluster"
 async def observe_fleet(fleet: Fleet, project: str, servers: Sequence[ClusterServer]) -> Observed:
     """Observe a project on its server, or on all servers of its cluster that answer.
 
-    Args:
-        fleet: The open sessions.
-        project: The project's name.
-        servers: Those of its cluster; empty with one server.
-
     Raises:
         ServerError: The servers are not a cluster, or no manager answers.
         EngineError: From an engine.

@@ -35,14 +35,8 @@ def merged(
 ) -> Observed:
     """The servers of a cluster as one project sees them.
 
-    Args:
-        project: The project.
-        servers: The servers of its cluster.
-        fleet: Those that answer.
-        looks: Their own state, in the fleet's order.
-        swarm: The replicas of the project's Swarm services.
-        nodes: The nodes of the Swarm.
-        published: The project's site as the Swarm has it for servers that come back.
+    `looks` are their own states, in the fleet's order; `swarm` has the replicas of the project's Swarm services,
+    `published` its site as the Swarm has it for servers that come back.
     """
     drained = {node.id for node in nodes if node.is_drained(project)}
     lost = {node.id for node in nodes if node.is_lost}
@@ -118,13 +112,8 @@ def merged_proxy(
     """The proxy as a plan sees it: one that is up to date, with the live releases of all.
 
     One that was away during a deploy names releases whose containers are gone, or older ones than the others; or it has
-    the routes of before, or no maintenance, for the same releases.
-
-    Args:
-        project: The project.
-        proxies: Those of the servers that answer.
-        containers: The project's containers, of all servers.
-        published: The project's site as the Swarm has it; None where a plan is under way, or was cut.
+    the routes of before, or no maintenance, for the same releases. The containers are those of all servers. `published`
+    is None where a plan is under way, or was cut.
     """
     if not proxies:
         return None

@@ -33,12 +33,7 @@ async def observe(
 ) -> Observed:
     """Ask the server everything a plan needs, side by side.
 
-    Args:
-        engine: The server's engine.
-        info: Its info; None: it is asked for as well.
-        project: The project.
-        server: The server's name in messages.
-        containers: All containers there, which the caller asks for; None: they are asked for as well.
+    What is None is asked for as well.
     """
     return with_outcomes(await take_snapshot(engine, info, project, server, containers=containers))
 

@@ -20,12 +20,8 @@ def replicas(
     """One container for each desired replica of a Swarm service, for the plan to compare.
 
     Whether its task runs at this moment is Swarm's concern, which starts it again, perhaps elsewhere. A service that
-    `ftl stop` has stopped has no tasks; its label tells how many replicas it had.
-
-    Args:
-        services: The project's services.
-        tasks: Tasks that shall run.
-        networks: ID -> name.
+    `ftl stop` has stopped has no tasks; its label tells how many replicas it had. The tasks are those that shall run,
+    and the networks' names are by ID.
     """
     by_slot = {(task.service, task.slot): task for task in tasks if task.wanted == "running"}
     for service in services:

@@ -200,14 +200,8 @@ def service_change(
 ) -> ServiceChange:
     """Compare a service with its containers.
 
-    Args:
-        project: The desired project.
-        service: One of its services.
-        observed: The server.
-        source: Where the service's image comes from.
-        commit: The one deployed, if known.
-        stays: Leave it on the servers where it is: a change of the live release moves nothing by itself.
-        restart: Replace containers that are as they should be, too.
+    `commit` is the one deployed, if known. One that `stays` is left on the servers where it is: a change of the live
+    release moves nothing by itself. `restart` replaces containers that are as they should be, too.
     """
     desired = service_container(project, service)
     live = observed.live_release(service.name)
@@ -275,12 +269,8 @@ def dependency_change(
 ) -> DependencyChange:
     """Compare a dependency with its container on the server.
 
-    Args:
-        project: The desired project.
-        dependency: One of its dependencies.
-        observed: The server.
-        keep: Start it if it does not run, but do not replace it: a deploy of single services leaves the rest as it is.
-        leave_stopped: Do not start it either if it was stopped.
+    `keep` starts one that does not run, but replaces none: a deploy of single services leaves the rest as it is.
+    `leave_stopped` does not start it either if it was stopped.
     """
     desired = dependency_container(project, dependency)
     current = observed.dependencies.get(dependency.name)

@@ -135,11 +135,8 @@ class JobsDiff:
 def jobs_diff(project: Project, observed: Observed, owners: Sequence[Owner], *, partial: bool) -> JobsDiff:
     """Compare the jobs of a project with those on its server.
 
-    Args:
-        project: The desired project.
-        observed: The server.
-        owners: The changes of the services that are deployed, and of the dependencies.
-        partial: Whether those are not all: nothing is removed.
+    Owners are the changes of the services that are deployed, and of the dependencies. If those are not all (`partial`),
+    nothing is removed.
     """
     places = by_server(observed, observed.of_role(labels.ROLE_JOB))
     on_server = places.pop(project.servers[0].host if observed.is_cluster else "", ())

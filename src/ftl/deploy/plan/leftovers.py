@@ -62,10 +62,7 @@ class Leftovers:
 def leftovers(observed: Observed, local_images: Iterable[Image], *, keep: int) -> Leftovers:
     """Find containers, tags, records and networks that nothing needs any more.
 
-    Args:
-        observed: The server.
-        local_images: The images of this machine.
-        keep: Number of different live releases whose images and records stay.
+    Images and records of `keep` different live releases stay.
     """
     live = observed.live_record
     if live is None:
@@ -152,12 +149,7 @@ def project_tags(project: str, images: Iterable[Image], *, latest: bool = False)
     """Tags that FTL gave to a project's images: PROJECT-SERVICE:rN.
 
     Others are the user's, as `docker tag` gives them, or those of an image that was built from one of ours and inherits
-    its label.
-
-    Args:
-        project: The project.
-        images: Images of one machine.
-        latest: PROJECT-SERVICE:latest too, the tag of the last build on this machine.
+    its label. `latest`: PROJECT-SERVICE:latest too, the tag of the last build on this machine.
     """
     pattern = re.compile(
         re.escape(project) + r"-[^/:]+:(?:r[0-9]+|c[0-9a-f]{12}" + ("|latest)" if latest else ")")

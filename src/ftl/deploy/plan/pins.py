@@ -96,12 +96,9 @@ def _pushed_as(release: ReleaseRecord, service: str) -> str:
 def origin_digest(reference: str, image: Image, store: Store, recorded: str | None) -> str:
     """Digest by which an image was pulled; empty where it was sent.
 
-    Args:
-        reference: `nginx:1.27`.
-        image: What that stands for.
-        store: The containerd store lists a digest for images that were loaded, too: one that no registry knows.
-        recorded: What the last release with the image was pulled as, empty if it was sent; None where no record says
-            so, or it was pulled since.
+    `recorded` is what the last release with the image was pulled as, empty if it was sent; None where no record says
+    so, or it was pulled since. The containerd store lists a digest for images that were loaded, too: one that no
+    registry knows.
     """
     return "" if store == "containerd" and recorded == "" else digest_of(reference, image.digests)
 
@@ -109,9 +106,8 @@ def origin_digest(reference: str, image: Image, store: Store, recorded: str | No
 def digest_of(reference: str, digests: Sequence[str]) -> str:
     """Digest of an image in the reference's repository; empty if it came from no registry.
 
-    Args:
-        reference: `nginx:1.27`; of one with a digest (`nginx:1.27@sha256:...`) only that one counts.
-        digests: All its names by digest, in every repository: `nginx@sha256:...`.
+    Of one with a digest (`nginx:1.27@sha256:...`) only that one counts. `digests` are all names of the image by digest,
+    in every repository.
     """
     repository = references.familiar(references.repository(reference))
     requested = reference.partition("@")[2]

@@ -53,9 +53,7 @@ JOBS = SectionList("jobs", Job)
 def new_configuration(before: Json, after: Mapping[str, object]) -> str:
     """Reason for a changed configuration: "new configuration: env COLOUR, command".
 
-    Args:
-        before: Section of the service or dependency in the last live release's record; empty where it is lost.
-        after: The section as ftl.yaml has it now.
+    Compared are the section of the last live release's record, empty where it is lost, and that of ftl.yaml now.
     """
     changes = list(_changes(before, after)) if before else []
     more = f" and {len(changes) - _LISTED} more" if len(changes) > _LISTED else ""
@@ -81,10 +79,6 @@ def changed_dependency(before: Json, after: Mapping[str, object]) -> str:
     """Reason for a changed dependency: "new image: postgres:16 -> postgres:17".
 
     What else has changed follows it: "; new configuration: env COLOUR".
-
-    Args:
-        before: Its section in the last live release's record; empty where it is lost.
-        after: The section as ftl.yaml has it now.
     """
     image_before, image_after = before.get("image"), after.get("image")
     if not image_before or not image_after or image_before == image_after:
@@ -109,11 +103,6 @@ def recorded_section(observed: Observed, sections: SectionList, name: str) -> Js
     """Section of ftl.yaml in the last live release's record, or empty.
 
     Keys that the FTL that wrote it did not know have their defaults.
-
-    Args:
-        observed: The server.
-        sections: The list that it is in.
-        name: Its name.
     """
     live = observed.live_record
     entries = as_objects(live.project.get(sections.key)) if live is not None else []
@@ -122,13 +111,7 @@ def recorded_section(observed: Observed, sections: SectionList, name: str) -> Js
 
 
 def recorded_server(observed: Observed, sections: SectionList, name: str) -> str:
-    """Server of a cluster where the last live release's record places something, or empty.
-
-    Args:
-        observed: The servers.
-        sections: As of `recorded_section`.
-        name: The service or dependency.
-    """
+    """Server of a cluster where the last live release's record places something, or empty."""
     live, section = observed.live_record, recorded_section(observed, sections, name)
     if live is None or not section:
         return ""

@@ -107,13 +107,8 @@ def transitional_site(
 ) -> Site:
     """Site while new containers become healthy: new names answer, old routes stay.
 
-    Where routes change together with releases, the old and the new ones are in it, and the switch chooses.
-
-    Args:
-        target: The site once the deploy is done.
-        observed: The server.
-        starting: The services that are switched.
-        aliases: Service -> alias that it is switched to.
+    Where routes change together with releases, the old and the new ones are in it, and the switch chooses. The
+    `starting` services are switched to these aliases.
     """
     known = observed.site
     if known is None:

@@ -45,11 +45,7 @@ def named_early(changes: Sequence[ServiceChange]) -> frozenset[str]:
 
 
 def deciding_service(changes: Sequence[ServiceChange]) -> str:
-    """Service whose live file decides between the routes of two releases: one without waiters.
-
-    Args:
-        changes: Services of which new containers start; at least one.
-    """
+    """Service whose live file decides between the routes of two releases: one without waiters."""
     early = named_early(changes)
     needed = {name for names in _awaited(changes).values() for name in names}
     names = {change.name for change in changes}

@@ -239,13 +239,9 @@ async def _stored(
 ) -> tuple[StoredFolder, ...]:
     """The scheduled backups, which are where jobs run; those that stay are only named, where they can be read.
 
-    They may be where the records of releases say, too: of a removal that was cut, the jobs that tell it are gone.
-
-    Args:
-        prepared: The removal.
-        emit: Gets a warning where they are needed and cannot be read.
-        needed: They are to be removed.
-        at_all: Without them, nothing is removed.
+    They may be where the records of releases say, too: of a removal that was cut, the jobs that tell it are gone. Where
+    they are `needed` and cannot be read, that is an error if nothing is removed without them (`at_all`), else a
+    warning.
 
     Raises:
         FtlError: That server does not answer, or has nothing that reads them, and they are needed.

@@ -158,11 +158,6 @@ def check_whole(kind: DumpKind, ends: StreamEnds, name: str) -> None:
 def require_checked(kind: DumpKind, text: str, name: str) -> None:
     """Refuse a dump whose end has no mark, and whose tool does not say that it was whole.
 
-    Args:
-        kind: Its kind.
-        text: What its tool has written to stderr.
-        name: Its name in the error.
-
     Raises:
         FtlError: It was cut on its way here.
     """

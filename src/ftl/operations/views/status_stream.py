@@ -114,13 +114,6 @@ async def follow_servers_status(
     Those that do not are in the status as such. A note says why there is no status, once: no server answers, or most
     managers are gone.
 
-    Args:
-        project: The project, on several servers.
-        connect: Opens a new session with one of them, by its host.
-        observe: Observes them.
-        show: Gets each look.
-        emit: Gets the notes.
-
     Raises:
         FtlError: The first look fails.
     """

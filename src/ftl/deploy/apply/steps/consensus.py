@@ -31,10 +31,8 @@ _AGREE_SECONDS = 3.0
 async def with_consensus(call: Callable[[], Awaitable[T]]) -> T:
     """Make a call of a manager, again where the managers did not agree in time.
 
-    So it is while they choose another leader, and on servers with a high load.
-
-    Args:
-        call: What may be done twice: a look, or a change to what may be so already.
+    So it is while they choose another leader, and on servers with a high load. The call may be done twice: a look, or a
+    change to what may be so already.
 
     Raises:
         EngineError: The engine refused it, or they did not agree each time.
@@ -59,12 +57,9 @@ def _is_late(error: EngineError) -> bool:
 
 
 class SwarmServiceCreation:
-    """One creation of a Swarm service.
+    """One creation of a Swarm service, by a manager's engine.
 
-    Args:
-        engine: A manager.
-        service: The service.
-        known: IDs of services that existed before: one of the same name is not this one.
+    `known` are IDs of services that existed before: one of the same name is not this one.
     """
 
     def __init__(self, engine: Engine, service: ServiceSpec, known: Collection[str] = ()) -> None:

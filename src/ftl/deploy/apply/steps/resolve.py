@@ -21,13 +21,7 @@ async def resolve(
     """The image that containers of a service or dependency are created from.
 
     The steps that bring an image have resolved it; one that the server had is looked up once, when its first container
-    is created.
-
-    Args:
-        context: Keeps the result, for later steps and the release record.
-        owner: The service or dependency.
-        reference: Its image as the plan names it.
-        joins: Whether the containers join live ones, of which it is the image: as it is named there, it runs.
+    is created. Of containers that join live ones, it is named as it runs there.
 
     Raises:
         TransferFailed: The image is not there (any more).

@@ -134,9 +134,7 @@ async def find_failure(
 ) -> CheckFailure | None:
     """The first container that fails the check that it has passed before requests went to it.
 
-    Args:
-        healthy: ID -> how that was.
-        containers: Containers that have settled.
+    `healthy` has, by ID, how that was. The containers have settled.
     """
     checks = ((container, healthy[container.id].check) for container in containers if container.id in healthy)
     found = await gather(_failure(container, check) for container, check in checks if check.early)
@@ -166,13 +164,9 @@ def is_settled(context: DeployContext, container: NewContainer) -> bool:
 
 
 class ExitWaiter:
-    """Waits for exits of containers; a context manager, entered before requests go to them.
+    """Waits for exits of containers that have not settled; entered before requests go to them.
 
     The engine answers a wait at the moment of an exit, with the code, also where it restarts the container at once.
-
-    Args:
-        context: The deploy.
-        containers: Those that have not settled.
     """
 
     def __init__(self, context: DeployContext, containers: Sequence[NewContainer]) -> None:
@@ -214,11 +208,7 @@ async def switch_back(
 ) -> bool:
     """Send requests to the release before again, and let the new containers finish theirs.
 
-    Args:
-        context: The deploy.
-        step: The switch to take back.
-        before: Live files of each proxy.
-        end: Why.
+    `before` has the live files of each proxy.
 
     Returns:
         Whether that was possible.

@@ -198,14 +198,9 @@ async def _ended(
 ) -> list[str]:
     """Wait until no task with these labels runs on servers; the servers where some do after that time.
 
-    The servers' own engines are asked: managers tell nothing of the tasks of a service that was removed.
-
-    Args:
-        sessions: The servers.
-        own: Labels of the tasks' containers.
-        seconds: Time limit.
-        removed: Wait until their containers are removed, too. Swarm does so a moment after they end, and until then
-            an engine does not remove their image.
+    The servers' own engines are asked: managers tell nothing of the tasks of a service that was removed. Swarm removes
+    their containers a moment after they end, which `removed` waits for, too: until then an engine does not remove their
+    image.
     """
 
     async def runs(session: Session) -> bool:

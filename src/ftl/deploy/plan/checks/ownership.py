@@ -34,10 +34,6 @@ def refuse_other_repository(diff: Diff, origin: Mapping[str, str]) -> None:
 
     Without git at either end, a file that names nothing of what runs is taken for another project's.
 
-    Args:
-        diff: The comparison.
-        origin: Repository of the project; see `ftl.deploy.origin`.
-
     Raises:
         UsageError: Nothing was touched; `--adopt` takes the project over.
     """

@@ -48,10 +48,6 @@ def refuse_not_preview(diff: Diff) -> None:
 def is_deployed(observed: Observed, identity: tuple[str, str]) -> bool:
     """Whether the project is this preview; otherwise it has nothing on the server any more.
 
-    Args:
-        observed: The project on its server.
-        identity: The preview's, as in `Preview`.
-
     Raises:
         UsageError: It is something else.
     """

@@ -79,14 +79,9 @@ def service_container(project: Project, service: Service) -> DesiredContainer:
 
 
 def changes_network_only(project: Project, dependency: Dependency, config: str) -> bool:
-    """Whether a dependency's container differs from the desired one by the network alone.
+    """Whether a container, by its hash, differs from the desired one by the network alone.
 
     One server has another than several.
-
-    Args:
-        project: The desired project.
-        dependency: One of its dependencies.
-        config: The container's hash.
     """
     others = set(networks_of(project.name)) - {network_of(project)}
     return any(fingerprint(_dependency_spec(project, dependency, network)) == config for network in others)
@@ -132,14 +127,8 @@ def release_spec(
 ) -> ContainerSpec:
     """A service's container as one release starts it: its labels, its alias in the network.
 
-    Args:
-        project: The project's name.
-        desired: The container that the project asks for.
-        release: The release that starts it.
-        content: Content ID of its image.
-        generation: How often the release's containers are started, from 1.
-        added: It joins others that are live already.
-        joined: It belongs to sets of an earlier generation, too (`joined_mark`).
+    Generations count from 1. One that is `added` joins others that are live already; one that is `joined` belongs to
+    sets of an earlier generation, too (`joined_mark`).
     """
     label_map = {
         **desired.spec.labels,
@@ -172,11 +161,7 @@ def created_spec(spec: ContainerSpec, *, proven: bool = False) -> ContainerSpec:
     """A container as it is created: its restart policy is that of ftl.yaml once it is healthy.
 
     Until then an exit keeps its code and its log, and nothing that never was live comes back after a crash of the
-    engine.
-
-    Args:
-        spec: Its settings.
-        proven: It has the policy at once: others like it are live, or nothing waits for its health.
+    engine. One that is `proven` has the policy at once: others like it are live, or nothing waits for its health.
     """
     label_map = {**spec.labels, labels.RESTART: spec.restart}
     return replace(spec, labels=label_map, restart=spec.restart if proven else "no")
@@ -195,10 +180,7 @@ def release_variables(service: str, *, release: str, commit: str | None, environ
 def task_spec(network: str, base: ContainerSpec, task_labels: Mapping[str, str]) -> ContainerSpec:
     """Container of a command that ends: a service's env and volumes, no name in the network.
 
-    Args:
-        network: The project's network.
-        base: The service's container; ports, health check and restart policy are left out.
-        task_labels: All of its labels.
+    Of the service, ports, health check and restart policy are left out; the labels are all that it has.
     """
     return replace(
         base,
@@ -213,15 +195,7 @@ def task_spec(network: str, base: ContainerSpec, task_labels: Mapping[str, str])
 def release_task(
     project: str, desired: DesiredContainer, role: str, *, release: str, variables: Mapping[str, str]
 ) -> ContainerSpec:
-    """Container of a hook, or of `ftl run`: a task of one release.
-
-    Args:
-        project: The project's name.
-        desired: The service's container.
-        role: Value of its label for the role.
-        release: The release that it is of.
-        variables: Added to the service's env.
-    """
+    """Container of a hook, or of `ftl run`: a task of one release."""
     label_map = {
         labels.PROJECT: project,
         labels.SERVICE: desired.name,
@@ -252,12 +226,9 @@ def _mounts(project: str, mounts: Iterable[VolumeMount]) -> tuple[Mount, ...]:
 def fingerprint(spec: ContainerSpec, *, port: int | None = None) -> str:
     """Hash of a container's settings; equal specs have equal hashes on every machine.
 
-    Settings at their defaults are left out, so that an FTL that knows more settings replaces no container.
-
-    Args:
-        spec: The container's settings.
-        port: Where requests go. The engine does not get it, but a container that was never healthy at this port
-            must prove itself before requests are sent there: moving the routes alone would lose them all.
+    Settings at their defaults are left out, so that an FTL that knows more settings replaces no container. The engine
+    does not get the port, where requests go. But a container that was never healthy at this port must prove itself
+    before requests are sent there: moving the routes alone would lose them all.
     """
     settings = {name: value for name, value in asdict(spec).items() if value != DEFAULT_SPEC[name]}
     settings |= {} if port is None else {"port": port}

@@ -40,12 +40,8 @@ def unused_images(
 ) -> tuple[PulledImage, ...]:
     """The project's pulled images but those that are used.
 
-    What a container of another project uses that has marked it, too, is that project's alone from now on.
-
-    Args:
-        observed: The server.
-        needed: IDs of images that are used, and their names as engines list them.
-        users: Containers that use theirs.
+    What a container of another project uses that has marked it, too, is that project's alone from now on. `needed` has
+    IDs of images that are used, and their names as engines list them; `users` are containers that use theirs.
     """
     projects: dict[str, set[str]] = {}
     for container in users:

@@ -43,11 +43,8 @@ def recorded_project(record: ReleaseRecord, server: Server) -> Project:
     """The project as a release deployed it, without anything that would act on this machine.
 
     Others who may use the server's engine can write its records. So the commands of registries and secrets, and hooks
-    that run here, are left out: those of a checkout of the repository alone are run.
-
-    Args:
-        record: Its record.
-        server: The server as this machine reaches it, in place of the recorded one.
+    that run here, are left out: those of a checkout of the repository alone are run. The server is given as this
+    machine reaches it.
 
     Raises:
         UsageError: The record has no project: the release is no longer kept.
@@ -160,13 +157,7 @@ def on_servers(project: Project, servers: Sequence[ClusterServer]) -> Project:
 
 
 def recorded_images(observed: Observed, project: Project, record: ReleaseRecord) -> RecordedImages:
-    """Find the image of each service of a release.
-
-    Args:
-        observed: The server.
-        project: The project of that release.
-        record: Its record.
-    """
+    """Find the image of each service of a release."""
     sources: dict[str, ImageSource] = {}
     missing, again = [], []
     for service in project.services:

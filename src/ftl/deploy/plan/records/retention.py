@@ -47,11 +47,8 @@ class Retention:
     def unused_tags(self, services: Set[str], *, removed: Set[str] = frozenset()) -> tuple[str, ...]:
         """List tags of services' images that no rollback needs.
 
-        A tag that a container uses stays, whatever its age. The same for a deploy and for a prune.
-
-        Args:
-            services: Services whose images are looked at.
-            removed: IDs of containers that are gone by then: they use nothing.
+        A tag that a container uses stays, whatever its age. The same for a deploy and for a prune. Containers that are
+        `removed` by then, by ID, use nothing.
         """
         staying = [container for container in self.observed.containers if container.id not in removed]
         used = {container.image for container in staying}
@@ -72,9 +69,7 @@ class Retention:
     ) -> tuple[str, ...]:
         """List tags of built dependencies that no container runs and no kept release names.
 
-        Args:
-            images: Those of the server, or of this machine.
-            removed: IDs of containers that are gone by then.
+        The images are those of the server, or of this machine.
         """
         observed = self.observed
         needed = {entry.image for record in self.kept for entry in record.dependencies.values()}
@@ -91,11 +86,7 @@ class Retention:
         """List images that FTL brought, and that no container uses and no kept release names.
 
         Of services and dependencies alike, those of failed releases as well. What was there before FTL pulled it is not
-        among them.
-
-        Args:
-            removed: IDs of containers that are gone by then.
-            named: References of images that the plan creates containers from, or that servers send messages in.
+        among them. `named` are images that the plan creates containers from, or that servers send messages in.
         """
         entries: list[ServiceRecord | DependencyRecord] = []
         for record in self._newest_first:
@@ -175,12 +166,8 @@ def retention(observed: Observed, *, keep: int, made: ReleaseRecord | None = Non
     """Find the releases that are kept: the newest different ones that were live.
 
     One that runs the same as a newer one takes no place. It is kept, too, if it is one of the newest `keep`, so that a
-    rollback to it is no error right after another one.
-
-    Args:
-        observed: The server.
-        keep: How many different ones: `keep_releases`.
-        made: The record of the release that is about to be made, which is one of them.
+    rollback to it is no error right after another one. The record of the release that is about to be made (`made`) is
+    one of them.
     """
     serving = observed.live_releases
     live = [

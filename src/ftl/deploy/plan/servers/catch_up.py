@@ -32,12 +32,7 @@ def with_live_state(
     There is none between the first change and the switch: a server that catches up with what was live before would undo
     it. A plan that is killed in between leaves nothing to catch up with, and a server that comes back answers 503 until
     the next one. What comes after the switch may take long (hooks, requests in flight), so it is published before.
-
-    Args:
-        stages: Stages whose steps name their servers.
-        observed: The servers that answer.
-        servers: Those of the project's cluster.
-        complete: Whether the stages leave all proxies as they should be, so that a missing config can be published.
+    Stages are `complete` if they leave all proxies as they should be, so that a missing config can be published.
     """
     stages = tuple(stages)
     steps = tuple(_steps(stages))

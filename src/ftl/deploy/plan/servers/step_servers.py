@@ -41,10 +41,7 @@ def with_servers(stages: Iterable[Stage], diff: Diff) -> Iterator[Stage]:
 def assign_servers(plan: Plan, observed: Observed, servers: Sequence[ClusterServer]) -> Plan:
     """A plan whose steps name their servers, as those that `make_plan` made do already.
 
-    Args:
-        plan: A plan whose steps start nothing that was not there.
-        observed: The servers.
-        servers: Those of the project's cluster; empty with one server.
+    The plan starts nothing that was not there.
 
     Raises:
         ServerError: A server that something is placed on cannot be reached.

@@ -133,9 +133,7 @@ class ContainersStep(ServiceStep):
     def in_swarm(self, services: Mapping[ContainerRef, int], *, starts: bool) -> Iterable[Step]:
         """The step about replicas, as one about their Swarm services; a manager does it.
 
-        Args:
-            services: Each Swarm service, and the number of its replicas.
-            starts: Whether the plan starts others in their place.
+        It gets each service and the number of its replicas, and whether the plan starts others in their place.
         """
         raise NotImplementedError
 
@@ -176,9 +174,7 @@ class ServerLookup(Protocol):
     ) -> tuple[Mapping[tuple[str, ...], tuple[ContainerRef, ...]], Mapping[ContainerRef, int]]:
         """Containers by server; replicas by Swarm service, with their number.
 
-        Args:
-            containers: Containers.
-            service: The service of those that the plan creates.
+        Those that the plan creates are of the given service.
         """
 
     def lacking(self, image: str, owners: Sequence[str]) -> tuple[str, ...]:

@@ -43,12 +43,8 @@ def removal_tracks(
 ) -> tuple[Track, ...]:
     """Tracks that stop and remove containers, one for each service or dependency.
 
-    Containers of neither (jobs, one-off runs) have a track each, under their own name.
-
-    Args:
-        containers: Of any role: service, dependency, hook, job, run.
-        why: The reason, for people.
-        seconds: Service or dependency -> time that its containers get to stop.
+    Containers of neither (jobs, one-off runs) have a track each, under their own name. `seconds` has the time that
+    containers of a name get to stop.
     """
     by_owner: dict[str, list[Container]] = {}
     for container in containers:
@@ -59,12 +55,7 @@ def removal_tracks(
 
 
 def clean_tracks(diff: Diff, retention: Retention) -> Iterator[Track]:
-    """The tracks of the stage "clean up": each lets containers finish, stops and removes them.
-
-    Args:
-        diff: What the plan changes.
-        retention: The releases that stay, with the one that is made.
-    """
+    """The tracks of the stage "clean up": each lets containers finish, stops and removes them."""
     services = {service.name for service in diff.project.services}
     kept = {change.name for change in watched(diff)}
     for change in diff.services:

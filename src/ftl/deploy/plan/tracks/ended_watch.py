@@ -52,12 +52,7 @@ def with_ended_watch(plan: Plan, project: Project, observed: Observed) -> Plan:
     """Add a note, and remove a running watch's containers, where a plan ends it. Pure.
 
     It does where it switches a service that is watched, or stops one of its containers, old or new. A plan that removes
-    the whole project says enough.
-
-    Args:
-        plan: The plan of any operation.
-        project: The project as the operation leaves it.
-        observed: The server.
+    the whole project says enough. The project is as the operation leaves it.
     """
     watch = running_watch(observed)
     if watch is None or observed.is_cluster:

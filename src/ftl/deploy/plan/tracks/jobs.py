@@ -52,13 +52,7 @@ def new_job_name(diff: JobsDiff, change: JobChange, release: str) -> str:
 
 
 def create_tracks(diff: JobsDiff, release: str, image: Mapping[str, str]) -> Iterator[Track]:
-    """Create the containers of new and changed jobs.
-
-    Args:
-        diff: The jobs.
-        release: The release that is made.
-        image: Images of the services and dependencies that start.
-    """
+    """Create the containers of new and changed jobs."""
     for change in diff.changes:
         if change.creates:
             name = change.owner.name
@@ -199,9 +193,7 @@ def _stop(
 def clean_track(diff: JobsDiff, *, running: bool) -> Track:
     """Remove old containers. The last one that ran stays, for its log and its exit code.
 
-    Args:
-        diff: The jobs.
-        running: Also those that run: they may have ended by then. If not, the engine refuses, and they stay.
+    `running` ones may have ended by then. If not, the engine refuses, and they stay.
     """
     removed = {container.labels[labels.JOB] for container in diff.removed}
     removed |= {container.labels[labels.JOB] for container in diff.old} - {

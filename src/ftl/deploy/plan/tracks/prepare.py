@@ -166,10 +166,8 @@ def _through_registry(diff: Diff, change: ServiceChange, built: BuiltImage, refe
 def proxy_tracks(diff: Diff, *, issuer: bool) -> Iterator[Track]:
     """Connect proxies to the project's network and give them the names of new services.
 
-    Args:
-        diff: What changes.
-        issuer: The one that gets certificates, or the only one; otherwise the others of a cluster. These come first,
-            since the authority may ask them as soon as the issuer asks it for a certificate.
+    The issuer gets certificates, or is the only one. The others come first, since the authority may ask them as soon as
+    the issuer asks it for a certificate.
     """
     for server in diff.observed.proxies:
         if issuer != (server.name == diff.observed.issuer):

@@ -60,12 +60,7 @@ def refuse_superseded(since: Observed, observed: Observed, name: str | None) -> 
     """Refuse a rollback that names no release, and was meant for another live one.
 
     The release before the live one is another one then: of two such rollbacks at once, the second would take the first
-    one back.
-
-    Args:
-        since: The server as it was when the rollback began.
-        observed: The server as it is now.
-        name: The release that was named.
+    one back. `since` is the server as it was when the rollback began.
 
     Raises:
         UsageError: None was, and another release is live now.

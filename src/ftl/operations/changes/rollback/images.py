@@ -47,11 +47,6 @@ async def with_content(engine: Engine, project: str, wanted: Mapping[str, str]) 
     """Images that were built for a project, by their content and under any tag.
 
     Those of other projects have their labels, by which these would remove them from the server.
-
-    Args:
-        engine: The engine that has them.
-        project: The project's name.
-        wanted: Service -> content ID.
     """
     labelled = await engine.images(labels={labels.PROJECT: project})
     listed = dict.fromkeys(image.id for image in labelled)

@@ -56,13 +56,8 @@ async def require_known(
 ) -> None:
     """Refuse names that the servers do not have either.
 
-    Args:
-        fleet: The project's servers.
-        query: What is asked for.
-        missing: Names in it that ftl.yaml does not have.
-        own: Those that it has.
-        needs_container: Whether what is shown is in a container's log, and nowhere else.
-        source: What has those that it has.
+    `missing` are those that `source` does not have, `own` those that it has. What `needs_container` is in a container's
+    log, and nowhere else.
 
     Raises:
         UsageError: Neither ftl.yaml nor a server has such a name.

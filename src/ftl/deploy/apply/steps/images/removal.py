@@ -117,11 +117,7 @@ async def _drop(
 ) -> None:
     """Untag images. The last tag of each goes after its others: with it the engine removes the image.
 
-    Args:
-        context: Receives warnings.
-        engine: The engine that has the images.
-        tags: Tag -> image.
-        digests: Drop the digests of an image without tags, too: one that was pulled by digest would stay.
+    `digests` of an image without tags are dropped, too: one that was pulled by digest would stay.
     """
     last = {image.id if image else tag: tag for tag, image in tags.items()}
     others = tags.keys() - set(last.values())
