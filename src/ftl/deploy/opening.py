@@ -39,7 +39,6 @@ class Built:
     """Result of the builds of an operation.
 
     Attributes:
-        images: Service or dependency -> its image.
         builders: Machines that built images: value of `build.on` -> their session.
     """
 
@@ -54,7 +53,6 @@ class PreparedOperation:
     Attributes:
         began: Monotonic time before the connection.
         lock: The heartbeat of the lock, where it is held since before the project was observed.
-        built: The images that were built meanwhile.
         before: The project as it was before this waited for the lock; None where it did not wait yet.
     """
 

@@ -53,14 +53,11 @@ class OperationRequest:
     """A project to change on its servers.
 
     Attributes:
-        project: Its name.
         server: Its server; of several the first one.
         servers: Those of its cluster; empty with one server.
         root: Folder of ftl.yaml, or the current one.
-        backend: Observes its servers, makes the plan and executes it.
         command: The command line that asks for it, and how long it waits for the lock.
         services: The services (and for some commands dependencies) to change; empty for all.
-        dry_run: Only plan the change.
         registries: Reads `registries` of today's ftl.yaml, where the project is a recorded one, which has none; blocks,
             and raises an FtlError where there is no such file.
     """
@@ -92,8 +89,6 @@ class Operation:
     """A change of a project on its server.
 
     Attributes:
-        request: The change that was asked for; its command line, too.
-        project: The project as it shall be.
         by: Who runs it; others who want the lock see it.
         plan: Observed server -> plan. Pure; called again once the lock is held.
         began: Monotonic time at which the command began.
@@ -120,13 +115,9 @@ class OperationResult:
     """Result of an operation.
 
     Attributes:
-        project: The project as the operation leaves it.
         plan: The plan that was applied, or with `dry_run` would be; empty where there was nothing to do.
         observed: The servers that it was made for: as they were under the lock, where it was taken.
-        seconds: Time that the command took.
         sent_for: Service or dependency -> what was sent for its image.
-        sent_to: Server -> what was sent to it.
-        freed: Space that the images of old releases had.
     """
 
     project: Project

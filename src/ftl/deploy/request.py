@@ -180,7 +180,6 @@ class Author:
 
     Attributes:
         origin: Repository of the project; see `ftl.deploy.origin`.
-        subject: First line of the commit's message.
     """
 
     name: str

@@ -48,16 +48,13 @@ class DeployResult:
     """Result of a deploy.
 
     Attributes:
-        release: The release that is live now.
         changed: Whether there was anything to do.
         removed: Services and dependencies that ftl.yaml no longer names.
-        urls: Where the project answers.
         by_address: Whether it also answers by the server's address, as the only project there with routes.
         maintenance: Whether visitors get 503, from `ftl maintenance on`.
         watch: How its watch ended: "passed", or "ended" by another operation; None where there was none.
         until: Of a preview, when the server removes it: Unix time by the server's clock.
         servers: What each of several servers got; empty with one.
-        freed: Space that the images of old releases had.
     """
 
     server: str

@@ -194,7 +194,6 @@ class DeployLock(ServerLock):
     """The lock of a project.
 
     Attributes:
-        project: The project's name.
         engine_id: The engine's ID (`EngineInfo.id`), which only users of the engine can know.
     """
 
@@ -219,12 +218,7 @@ class DeployLock(ServerLock):
 
 @dataclass(frozen=True, slots=True)
 class ProxyLock(ServerLock):
-    """The lock of the proxy that all projects of a server share, for its replacement.
-
-    Attributes:
-        container: The proxy's container.
-        engine_id: The engine's ID (`EngineInfo.id`).
-    """
+    """The lock of the proxy that all projects of a server share, for its replacement."""
 
     container: str
     engine_id: str

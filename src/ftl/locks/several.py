@@ -100,11 +100,7 @@ async def look(locks: Sequence[ServerLock]) -> tuple[Holder | None, tuple[Server
 
 
 class _Held:
-    """Locks that we have.
-
-    Attributes:
-        heartbeats: Their tasks.
-    """
+    """Locks that we have."""
 
     def __init__(self, holder: str) -> None:
         self.heartbeats: list[asyncio.Task[None]] = []

@@ -22,8 +22,6 @@ class Hold:
 
     Attributes:
         reason: As `ftl rollback --hold -m REASON` got it.
-        by: Who set it.
-        time: Unix time in seconds.
     """
 
     reason: str

@@ -27,7 +27,6 @@ class Preview:
         name: Its name, that of its environment; empty where its file is damaged.
         of: The project's name in ftl.yaml, without that of the preview; empty likewise.
         url: Where it answers; empty: it has no routes.
-        by: Who deployed it last.
     """
 
     until: int

@@ -76,8 +76,6 @@ class KeptLine:
     """A line of the log of a container that is gone.
 
     Attributes:
-        container: The container's name without its project.
-        time: RFC 3339 with nanoseconds, UTC.
         hook: "pre" or "post" for the output of a hook; empty for a container's log.
     """
 

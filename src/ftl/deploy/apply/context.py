@@ -142,10 +142,7 @@ class DeployContext:
     Attributes:
         session: The server that the current step runs on.
         observed: The server as the plan saw it.
-        release: The release that the plan makes.
-        undo: How to undo what was done, until the release is decided.
         images: Service or dependency -> its image on the server, once it is there.
-        sent_to: Server -> what was sent to it.
         catch_up_before: Server -> what its crontab had when this run began, about the catch-up.
         created: Name -> ID of the containers that this run created.
         hook_lines: The last lines of hooks, whose containers are removed at once.
@@ -153,12 +150,9 @@ class DeployContext:
         recording: Held while the record of the release gets more, so that of two writers none loses a part.
         stopped: IDs of the containers that this run has stopped before others started.
         healthy: ID -> what was found when a container became healthy.
-        switch: Whether requests go to the release.
         operation: What it is, for others who wait for it: "the rollback of ann@laptop".
         proof: What tells a server that the plan was decided.
         replacing: Server -> its script that replaces containers; None where it has no docker command.
-        freed: Space that the images of old releases had.
-        tasks: Work in the background.
     """
 
     project: Project

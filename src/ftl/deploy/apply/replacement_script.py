@@ -85,11 +85,7 @@ class Incoming:
 
 @dataclass(frozen=True, slots=True)
 class Replacement:
-    """Containers that stop, and those that start in their place.
-
-    Attributes:
-        subject: What it is about, in messages.
-    """
+    """Containers that stop, and those that start in their place."""
 
     subject: str
     old: tuple[Outgoing, ...]

@@ -35,13 +35,10 @@ class Diff:
 
     Attributes:
         removed: Services and dependencies that ftl.yaml no longer names.
-        jobs: The changes of jobs.
         transitional_site: What the proxy serves while new containers become healthy; None where nothing has a port.
         target_site: What it serves once the deploy is done: nothing where the project gives up its last port.
         leaves_proxy: Whether nothing of the project has a port any more, but the proxy still has something of it.
         makes_release: Whether anything changes that a release is made for.
-        release: The release that is made, or the current one.
-        commit: The commit that is deployed, if it is known.
     """
 
     request: PlanRequest

@@ -111,7 +111,6 @@ class JobsDiff:
         removed: Live and stopped containers of jobs that ftl.yaml no longer names.
         live: All containers that cron starts.
         old: All others but stopped ones: replaced ones, and what interrupted deploys left.
-        elsewhere: Those on other servers.
     """
 
     project: str

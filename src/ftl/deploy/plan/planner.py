@@ -69,9 +69,7 @@ class PlanInputs:
     """Inputs of a plan from this machine, in addition to the request.
 
     Attributes:
-        author: Who deploys.
         sources: Service -> where its image comes from; other services name their image in ftl.yaml.
-        files: The user's own files for TLS, if the project names any.
     """
 
     author: Author

@@ -37,7 +37,6 @@ class SectionList:
     """A list of ftl.yaml whose sections have names, as a record keeps them.
 
     Attributes:
-        key: Its key.
         model: What a section of it is read as: an older FTL has not recorded every key of it.
     """
 

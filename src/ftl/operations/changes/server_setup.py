@@ -31,11 +31,7 @@ class SetupCall:
     """A setup that somebody runs for a project.
 
     Attributes:
-        project: The project's name.
-        root: Folder of ftl.yaml.
         machines: Its servers as later commands log in to them, not entered yet.
-        command: The command line that asks for it.
-        connect: Connects to the machines.
     """
 
     project: str

@@ -91,11 +91,7 @@ class BackupResult:
 
 @dataclass(frozen=True, slots=True)
 class DumpSource:
-    """A dependency's container, of which dumps are made.
-
-    Attributes:
-        name: The dependency.
-    """
+    """A dependency's container, of which dumps are made."""
 
     session: Session
     container: Container

@@ -27,9 +27,6 @@ class DumpKind:
 
     Attributes:
         tool: The program of the database's image that makes it.
-        noun: Its name in messages.
-        suffix: Of its file.
-        heads: How it begins.
         end: How its end, or its last line, begins; empty: it has no mark there, and the database's own program reads it
             to its end on the way here (dump.sh).
         counted: Noun of what is counted after a restore.

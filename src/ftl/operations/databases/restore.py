@@ -54,11 +54,8 @@ class RestoreRequest:
         name: The dependency, which ftl.yaml need not have any more.
         file: The dump's name: a path, or `-` for stdin. Without a `dump` that of a scheduled backup on the server, or
             "latest".
-        root: Folder of ftl.yaml.
-        command: The command line that asks for it.
         drill: Restore into a throwaway container instead, and touch nothing else.
         confirm: Asks whether to go on; raises where it must not.
-        observe: Observes the servers.
         database: Of PostgreSQL, the database that is restored, if it is not the dependency's own, nor the one that the
             file's name says.
         dump: The dump's bytes, which can be read again from their start; None for one that the server has made.

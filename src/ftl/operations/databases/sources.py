@@ -62,9 +62,6 @@ class DumpReader:
     """A script in a container that gets a dump as its stdin.
 
     Attributes:
-        container: The container's ID.
-        words: The script, and its arguments.
-        name: The dependency, for messages.
         tell: Called with the bytes that were sent.
         lock: Kept until the script has ended, which may be after our own end.
     """
@@ -114,12 +111,7 @@ class LocalDump:
 
 @dataclass(frozen=True, slots=True)
 class StoredDump:
-    """A backup that lies on the server, which restores it; only its beginning is read here.
-
-    Attributes:
-        folder: The folder of backups.
-        project: The project's name.
-    """
+    """A backup that lies on the server, which restores it; only its beginning is read here."""
 
     file: str
     ends: StreamEnds

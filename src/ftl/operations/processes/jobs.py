@@ -35,7 +35,6 @@ class JobRequest:
 
     Attributes:
         root: Folder of ftl.yaml, or the current one.
-        command: The command line that asks for it.
         on: The server of a cluster that jobs run on; empty with one server.
     """
 

@@ -19,11 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class DeployedPreview:
-    """A preview on its server.
-
-    Attributes:
-        running: Number of its containers that run.
-    """
+    """A preview on its server."""
 
     project: str
     preview: Preview

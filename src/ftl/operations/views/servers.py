@@ -25,7 +25,6 @@ class ServerStatus:
         state: "down" if it does not answer, or is cut off; "drained" if the Swarm places nothing there.
         proxy: "behind" if it does not send requests to the live release, or has other routes, redirects or maintenance
             than the others; empty where it shall have none.
-        tasks: Number of the project's containers that run there.
         cut_off: Whether the other servers do not reach it, though it answers.
     """
 

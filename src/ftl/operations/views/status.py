@@ -79,7 +79,6 @@ class Status:
     Attributes:
         release: The youngest release that is live; None where none is.
         live: The release that went live last; None where no record says so.
-        urls: Where the project answers.
         hold: Why nobody shall deploy, from `ftl rollback --hold`; None: everybody may.
         maintenance: Whether visitors get 503, from `ftl maintenance on`.
         watch: The watch of the live release that has not ended, from `ftl deploy --watch`.

@@ -142,11 +142,7 @@ async def follow_servers_status(
 
 
 class _Sampler:
-    """Shows looks, with the usage of units since the one before.
-
-    Attributes:
-        shown: Whether one was shown.
-    """
+    """Shows looks, with the usage of units since the one before."""
 
     def __init__(self, project: Project, show: Callable[[StatusSample], None]) -> None:
         self.shown = False

@@ -29,9 +29,7 @@ class RecordedImages:
     """The images of a release, as far as they still exist.
 
     Attributes:
-        sources: Service -> its image.
         missing: Services whose image is not on the server any more, and in no registry.
-        pulled_again: Services whose image the server has to pull again.
     """
 
     sources: Mapping[str, ImageSource] = field(default_factory=dict)

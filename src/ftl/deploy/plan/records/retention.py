@@ -33,8 +33,6 @@ class Retention:
     """The releases that stay restorable on a server once a plan is done.
 
     Attributes:
-        observed: The server before the plan.
-        keep: Number of different releases that are kept.
         kept: Their records, oldest first.
         made: The record of the release that the plan makes, which is one of those that are kept.
     """

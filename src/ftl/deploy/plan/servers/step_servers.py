@@ -72,9 +72,6 @@ class _PlannedServers:
     """The `ServerLookup` of a plan.
 
     With one server it is that of a project that has come back from several, and has Swarm services still.
-
-    Attributes:
-        replicas: ID -> replica of a Swarm service.
     """
 
     def __init__(self, observed: Observed, servers: Sequence[ClusterServer], diff: Diff | None) -> None:

@@ -56,8 +56,6 @@ class Step(BaseStep):
     """One action of a plan that changes a project.
 
     Attributes:
-        runs_on: The servers of a cluster that it runs on.
-        proxy_effect: Its effect on what the proxies serve.
         servers: Servers it runs on, by their names in the fleet. Empty: the project's only server; in a cluster the
             first manager, where `runs_on` is "one manager", and this machine, where it is "none".
     """
@@ -142,12 +140,7 @@ class ServerLookup(Protocol):
     """The servers of a plan by their proxies, images and volumes, for steps to find theirs.
 
     Attributes:
-        up: Those that answer.
-        proxies: Those of them that have a proxy.
         issuer: The one whose proxy gets certificates.
-        starts: Whether the plan starts containers.
-        images: Server -> IDs of its images.
-        volumes: Server -> names of its volumes.
         networks: Server -> names of its own networks, which are not those of the cluster.
     """
 

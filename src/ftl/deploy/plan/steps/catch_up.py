@@ -24,7 +24,6 @@ class PublishLiveState(GivenServersStep):
 
     Attributes:
         proxies: All servers that have a proxy, also those that do not answer.
-        issuer: The server whose proxy gets certificates.
         gone: Services that the proxies forget later in the plan.
     """
 
@@ -39,11 +38,7 @@ class PublishLiveState(GivenServersStep):
 
 @dataclass(frozen=True, slots=True)
 class ShareCertificates(GivenServersStep):
-    """Have the proxies share certificates at once, as they do each minute.
-
-    Attributes:
-        issuer: The server whose proxy gets them.
-    """
+    """Have the proxies share certificates at once, as they do each minute."""
 
     kind = "share_certificates"
     runs_once = True

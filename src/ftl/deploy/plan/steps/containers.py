@@ -66,9 +66,6 @@ class StartDependency(ServiceStep):
     created besides the plan's specs, since the image may not be on the server yet.
 
     Attributes:
-        container: Name of the new container.
-        spec: Its settings, without the image.
-        image: Reference of its image; with a digest where one is known.
         parked: Name that the replaced container gets until the release is decided.
         fresh: Name of the new container until it takes the place of the replaced one.
         carried: Nameless volumes of the replaced container, which the new one goes on with.
@@ -102,10 +99,7 @@ class StartContainers(ServiceStep):
     """Create and start the containers of a new release: next to the old ones, or in their place.
 
     Attributes:
-        containers: Names of the new containers.
-        specs: The settings of each, without the image.
         joins: They join the live containers of a release, whose image they run.
-        image: Reference of their image; with a digest where one is known.
         stops: Containers that stop before they start, and start again if they do not.
     """
 
@@ -179,11 +173,7 @@ class SetRestartPolicy(Step):
 
 @dataclass(frozen=True, slots=True)
 class RunHook(ServiceStep):
-    """Run a hook: in a container of the new image, or on this machine.
-
-    Attributes:
-        timeout: Seconds that it may take.
-    """
+    """Run a hook: in a container of the new image, or on this machine."""
 
     kind = "run_hook"
     runs_on = "first"

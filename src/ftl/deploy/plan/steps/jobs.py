@@ -28,10 +28,7 @@ class CreateJob(ServiceStep):
     """Create the container of a job, without starting it.
 
     Attributes:
-        job: The job's name.
         container: The container's name until the release is live.
-        spec: Its settings, without the image.
-        image: Reference of its image; with a digest where one is known.
         joins: It runs the image of the service's live containers, which the deploy does not change.
         creates_folder: The folder of its backups is created where it is missing.
     """
@@ -53,7 +50,6 @@ class WriteCrontab(Step):
     """Write the project's lines of the deploy user's crontab.
 
     Attributes:
-        lines: All of them.
         before: Those to write again if the release is not decided; None: it is decided already. Until then the lines
             of old and of new containers are there.
         removed: Jobs that lose their line with it.
@@ -79,10 +75,6 @@ class SetJobless(Step):
     """Say whether a server has lost its jobs to another one while it did not answer.
 
     Its cron asks for that before it starts any, or sends messages about certificates.
-
-    Attributes:
-        server: The server.
-        value: Whether it has.
     """
 
     kind = "set_jobless"

@@ -66,7 +66,6 @@ class ApplySite(Step):
     """Give the proxy the project's routes; it reloads only if they changed.
 
     Attributes:
-        issuer: The server whose proxy gets certificates, in a cluster.
         keeps: Subnets of the network that the project leaves: its old containers call other services from there.
     """
 

@@ -19,9 +19,6 @@ class CreateSwarmService(ServiceStep):
     """Create the Swarm service of a new release next to the old one.
 
     Attributes:
-        name: Its name in the Swarm.
-        spec: Settings of its containers, without the image.
-        image: Reference of their image; with a digest where one is known.
         allowed: Servers that may run them, for people; `constraints` say so to the Swarm.
     """
 
@@ -122,7 +119,6 @@ class SetDrained(Step):
     """Say whether replicas of the project are placed on a server.
 
     Attributes:
-        server: The server.
         value: Whether none are.
     """
 

@@ -107,7 +107,6 @@ class Checkout:
     """The files of a commit.
 
     Attributes:
-        top: The folder of all of them.
         folder: The one in it that `root` is in the repository.
     """
 

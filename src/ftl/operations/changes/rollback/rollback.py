@@ -63,7 +63,6 @@ class RollbackRequest:
         hold: Why deploys stop afterwards; empty: they do not.
         rebuild: Rebuild missing images from that release's commit.
         secrets: Where values of secrets are fetched that replace the recorded ones; None: none do.
-        fresh: What was fetched for it.
     """
 
     operation: OperationRequest
@@ -77,12 +76,7 @@ class RollbackRequest:
 
 @dataclass(frozen=True, slots=True)
 class RollbackResult:
-    """A rollback that was made, or planned.
-
-    Attributes:
-        restored: The release that it restores.
-        applied: Its plan, and that release's project.
-    """
+    """A rollback that was made, or planned."""
 
     restored: str
     applied: OperationResult

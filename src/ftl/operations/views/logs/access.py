@@ -47,7 +47,6 @@ class Access:
         path: Without the query, which is not logged.
         status: 0 if the client went away before the answer.
         seconds: Its whole duration. A WebSocket or an event stream lasts until it is closed.
-        size: Bytes of the answer's body.
     """
 
     time: float
@@ -80,7 +79,6 @@ class _Look:
 
     Attributes:
         entries: Requests to the project's services, by time.
-        position: The position after them.
         has_more: There is more behind it already.
         has_lost: The log has nothing of the position any more from which on it was read.
     """
@@ -118,9 +116,6 @@ class AccessFollower:
     Each look reads on from the position in the log where the one before has ended, also across rotations. A path may
     have a secret of a release in it. `mask` redacts those of releases that come; without it the server has their
     records itself.
-
-    Attributes:
-        began: Whether the past was shown.
     """
 
     def __init__(self, query: LogQuery, show: Show, warn: Warn, *, mask: Mask | None = None) -> None:

@@ -41,7 +41,6 @@ class _Following:
 
     Attributes:
         work: Follows on a connection, until cancelled.
-        began: Whether the past was shown.
     """
 
     work: Callable[[Session], Awaitable[None]]

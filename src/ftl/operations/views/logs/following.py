@@ -105,9 +105,6 @@ class Follower:
 
     A server that is one of several need not have such a container yet: `anywhere` is told whether it has one, and says
     whether one of the servers has.
-
-    Attributes:
-        began: Whether the past was shown.
     """
 
     def __init__(

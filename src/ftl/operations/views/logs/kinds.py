@@ -44,7 +44,6 @@ class LogAccess:
     """Servers of a project, for its logs.
 
     Attributes:
-        connect: Connects to one.
         machines: Those with release records, not entered yet.
         servers: Those of its cluster to read; empty with one server, also one that was chosen of several.
         mask: Masks the secrets of the releases, whose records a manager has.
@@ -59,11 +58,7 @@ class LogAccess:
 
 
 class Shown:
-    """Shows entries and counts them.
-
-    Attributes:
-        count: Of those that were shown.
-    """
+    """Shows entries and counts them."""
 
     def __init__(self, show: Show) -> None:
         self.count = 0
@@ -77,14 +72,7 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class LogReading:
-    """Lines to read, and who receives them.
-
-    Attributes:
-        query: The lines.
-        show: Receives them.
-        warn: Receives what could not be read.
-        emit: Receives progress events.
-    """
+    """Lines to read, and who receives them."""
 
     query: LogQuery
     show: Shown

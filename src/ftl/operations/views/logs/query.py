@@ -52,7 +52,6 @@ class LogQuery:
         until: Only lines up to then, in the same form.
         matches: Only lines whose text it accepts; None: all.
         release: Only containers of this release; None: of all.
-        jobs: Whether `names` are jobs.
         found: Called with names of `LogEntry`s that may come, before they do.
     """
 
