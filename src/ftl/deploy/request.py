@@ -30,91 +30,44 @@ class PreviewRequest:
     url: str = ""
 
 
+@dataclass(frozen=True, slots=True)
 class Purpose:
-    """Purpose of a plan: base of deploy, rollback, restart and others, with defaults."""
+    """Purpose of a plan: base of deploy, rollback, restart and others, with their defaults.
 
-    __slots__ = ()
+    Attributes:
+        restored: The earlier release that is restored; empty: none.
+        hooks: Run the hooks of the services that change.
+        upgrade_proxy: Replace a running proxy, too, where it is another than the project names.
+        adopt: A project of this name may be that of another repository or environment, and is taken over.
+        hold: Stop deploys afterwards, for this reason; empty: do not.
+        end_hold: Let deploys go on again.
+        preview: The preview that the project shall be, until its end; None: the purpose says nothing of it.
+        watch: Seconds for which the server watches the release, and switches back by itself; 0: it does not.
+        restart: Replace containers that did not change, too.
+        same_release: Containers of the live release are adjusted, and no release is made.
+        from_record: The project is that of a release's record, without the files of its checkout.
+    """
 
-    @property
-    def same_release(self) -> bool:
-        """Whether containers of the live release are adjusted, and no release is made."""
-        return False
-
-    @property
-    def from_record(self) -> bool:
-        """Whether the project is that of a release's record, without the files of its checkout."""
-        return True
-
-    @property
-    def restored(self) -> str:
-        """The earlier release that is restored; empty: none."""
-        return ""
-
-    @property
-    def restart(self) -> bool:
-        """Whether containers are replaced that did not change."""
-        return False
-
-    @property
-    def hooks(self) -> bool:
-        """Whether the hooks of services that change are run."""
-        return False
-
-    @property
-    def upgrade_proxy(self) -> bool:
-        """Whether a running proxy is replaced, too."""
-        return False
-
-    @property
-    def adopt(self) -> bool:
-        """Whether a project of this name may be that of another repository or environment."""
-        return True
-
-    @property
-    def hold(self) -> str:
-        """The reason for which deploys are stopped afterwards; empty: they are not."""
-        return ""
-
-    @property
-    def end_hold(self) -> bool:
-        """Whether a hold on deploys ends."""
-        return False
-
-    @property
-    def preview(self) -> PreviewRequest | None:
-        """The preview that the project shall be; None: the purpose says nothing of it."""
-        return None
-
-    @property
-    def watch(self) -> float:
-        """Seconds for which the server watches the release; 0: it does not."""
-        return 0.0
+    restored: str = ""
+    hooks: bool = False
+    upgrade_proxy: bool = False
+    adopt: bool = True
+    hold: str = ""
+    end_hold: bool = False
+    preview: PreviewRequest | None = None
+    watch: float = 0.0
+    restart: bool = False
+    same_release: bool = False
+    from_record: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class NewRelease(Purpose):
-    """Purpose of a plan: deploy the project of ftl.yaml.
-
-    Attributes:
-        hooks: Run the hooks of the services that change.
-        upgrade_proxy: Replace a running proxy, too, where it is another than the project names.
-        adopt: Take over a project of this name that another repository or environment deployed.
-        end_hold: Let deploys go on again.
-        watch: Seconds for which the server watches the release, and switches back by itself; 0: it does not.
-        preview: The preview that the project shall be, until its end; None: it is none.
-    """
+    """Purpose of a plan: deploy the project of ftl.yaml."""
 
     hooks: bool = True
-    upgrade_proxy: bool = False
     adopt: bool = False
-    end_hold: bool = False
-    watch: float = 0.0
-    preview: PreviewRequest | None = None
-
-    @property
-    def from_record(self) -> bool:
-        """False: the project is that of ftl.yaml."""
-        return False
+    from_record: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,21 +75,7 @@ class RestoredRelease(Purpose):
     """Purpose of a plan: restore an earlier release from its record.
 
     Dependencies stay as they are; one that does not run is started, unless it was stopped on purpose.
-
-    Attributes:
-        release: The earlier release.
-        hooks: Run the hooks of the services that change.
-        hold: Stop deploys afterwards, for this reason; empty: do not.
     """
-
-    release: str
-    hooks: bool = False
-    hold: str = ""
-
-    @property
-    def restored(self) -> str:
-        """The earlier release."""
-        return self.release
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,17 +83,9 @@ class AdjustedRelease(Purpose):
     """Purpose of a plan: adjust containers of the live release, and make no new one.
 
     The routes stay, and so do dependencies that the request does not name. Hooks do not run.
-
-    Attributes:
-        restart: Replace the containers of the services, whether they changed or not.
     """
 
-    restart: bool = False
-
-    @property
-    def same_release(self) -> bool:
-        """True: no release is made."""
-        return True
+    same_release: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,7 +98,9 @@ def command(
                 cause="one of them cannot switch the proxies of the others",
                 hint=f"deploy without --watch, and use {ftl('rollback')} if needed",
             )
-        purpose = NewRelease(hooks, upgrade_proxy, adopt, end_hold, watched)
+        purpose = NewRelease(
+            hooks=hooks, upgrade_proxy=upgrade_proxy, adopt=adopt, end_hold=end_hold, watch=watched
+        )
         make_release(
             options,
             loaded,
