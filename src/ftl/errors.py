@@ -89,6 +89,10 @@ class FtlError(Exception):
         """Its message and cause as one sentence."""
         return f"{self.message}: {self.cause}" if self.cause else self.message
 
+    def add_hint(self, text: str) -> None:
+        """Add a hint, after the one that it has."""
+        self.hint = f"{self.hint}; {text}" if self.hint else text
+
     def with_details(self, lines: Sequence[str]) -> FtlError:
         """Attach lines that are shown unchanged below the error, such as the last log lines."""
         self.details = tuple(lines)

@@ -23,7 +23,7 @@ from ftl.operations.databases.backup_files import (
     remove_stale,
 )
 from ftl.operations.databases.dumps import KINDS, PLAIN_NAME, StreamEnds, check_whole, require_checked
-from ftl.operations.databases.tools import database_names, docker_exec, ends_with_us
+from ftl.operations.databases.tools import RunningDatabase, database_names, docker_exec, ends_with_us
 from ftl.operations.selection import select_container
 
 if TYPE_CHECKING:
@@ -89,16 +89,6 @@ class BackupResult:
     left_out: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class DumpSource:
-    """A dependency's container, of which dumps are made."""
-
-    session: Session
-    container: Container
-    name: str
-    kind: DumpKind
-
-
 async def back_up(
     fleet: Fleet,
     project: Project,
@@ -124,10 +114,10 @@ async def back_up(
         fleet, project.name, name, observe=observe, servers=project.servers
     )
     kind = await detect(session, container, name)
-    source = DumpSource(session, container, name, kind)
+    running = RunningDatabase(session, container.id, name, kind)
     if database:
         require_database(name, kind, database)
-    others = () if database else (await database_names(session, container, name, kind)).others
+    others = () if database else (await database_names(running)).others
     own = f"{name}.{database}" if database else name
     by_time = default_name(own, kind)
     path = backup_path(file, by_time)
@@ -137,11 +127,11 @@ async def back_up(
         emit(_left_out(name, left_out))
     asked = (database,) if database else ()
     if file == STDOUT:
-        ends = await _dump(source, asked, sys.stdout.buffer, emit)
+        ends = await _dump(running, asked, sys.stdout.buffer, emit)
         check_whole(kind, ends, "the dump")
         return BackupResult(STDOUT, ends.size, time.monotonic() - began, left_out=left_out)
     remove_stale(path.parent, own)
-    size = await dump_to(source, asked, path, emit)
+    size = await dump_to(running, asked, path, emit)
     smaller_than = _smaller_than(path, size, emit)
     made = []
     for other in others:
@@ -149,7 +139,7 @@ async def back_up(
             continue
         beside = path.with_name(f"{name}.{other}{path.name.removeprefix(name)}")
         remove_stale(path.parent, f"{name}.{other}")
-        bytes_ = await dump_to(source, (other,), beside, emit)
+        bytes_ = await dump_to(running, (other,), beside, emit)
         made.append(OtherBackup(other, str(beside), bytes_, _smaller_than(beside, bytes_, emit)))
     return BackupResult(
         str(path),
@@ -161,15 +151,15 @@ async def back_up(
     )
 
 
-async def dump_to(source: DumpSource, databases: Sequence[str], path: Path, emit: Emit) -> int:
+async def dump_to(running: RunningDatabase, databases: Sequence[str], path: Path, emit: Emit) -> int:
     """Dump databases, or the dependency's own one, into a file; returns its bytes.
 
     Raises:
         FtlError: It failed, or another backup writes the file. There is no new file then.
     """
     with new_file(path) as sink:
-        ends = await _dump(source, databases, sink, emit)
-        check_whole(source.kind, ends, "the dump")
+        ends = await _dump(running, databases, sink, emit)
+        check_whole(running.kind, ends, "the dump")
     return ends.size
 
 
@@ -240,14 +230,14 @@ async def dump_kind(session: Session, container: Container) -> DumpKind | None:
     return KINDS.get(done.text.strip())
 
 
-async def _dump(source: DumpSource, databases: Sequence[str], sink: BinaryIO, emit: Emit) -> StreamEnds:
+async def _dump(running: RunningDatabase, databases: Sequence[str], sink: BinaryIO, emit: Emit) -> StreamEnds:
     """Write a dump to a file, as it comes."""
-    session, container, kind = source.session, source.container.id, source.kind
+    session, kind = running.session, running.kind
     words = (kind.tool, "", "", *databases) if databases else (kind.tool,)
-    what = " ".join(("the backup of", source.name, *(f"(database {each})" for each in databases)))
-    async with ends_with_us(session, container) as token:
-        command = docker_exec(session, container, "dump.sh", *words, token=token)
-        tell = progress(source.name, "backup", emit)
+    what = " ".join(("the backup of", running.name, *(f"(database {each})" for each in databases)))
+    async with ends_with_us(session, running.container) as token:
+        command = running.command("dump.sh", *words, token=token)
+        tell = progress(running.name, "backup", emit)
         return await _dump_of(await session.machine.start(command), f"{what} failed", kind, sink, tell)
 
 

@@ -16,19 +16,17 @@ from ftl.operations.watchdog import watched
 
 if TYPE_CHECKING:
     from ftl.config.models.project import Dependency, Project
-    from ftl.engine.values import Container
     from ftl.events import Emit
     from ftl.host.session import Session
-    from ftl.operations.databases.dumps import DumpKind
     from ftl.operations.databases.sources import Dump
+    from ftl.operations.databases.tools import RunningDatabase
 
 
 async def drill(
     project: Project,
     dependency: Dependency,
-    session: Session,
-    container: Container,
-    kind: DumpKind,
+    running: RunningDatabase,
+    image: str,
     dump: Dump,
     emit: Emit,
 ) -> str:
@@ -45,27 +43,28 @@ async def drill(
     }
     spec = replace(
         dependency_container(project, dependency).spec,
-        image=container.image_id,
+        image=image,
         labels=label_map,
         mounts=(),
         publish=(),
         networks={},
         restart="no",
     )
+    session = running.session
     name = f"{project.name}-{dependency.name}-drill-{secrets.token_hex(4)}"
     async with watched(session.machine, "run", name, f"{DRILL_SECONDS:.0f}"):
         try:
-            throwaway = await shielded(session.engine.create(name, spec))
-            await session.engine.start(throwaway)
-            await await_ready(session, throwaway, f"the throwaway {dependency.name}", kind)
-            if kind.tool == "pg_dump":
-                _, roles = await missing_roles(session, throwaway, dump)
+            throwaway = replace(running, container=await shielded(session.engine.create(name, spec)))
+            await session.engine.start(throwaway.container)
+            await await_ready(replace(throwaway, name=f"the throwaway {dependency.name}"))
+            if running.kind.tool == "pg_dump":
+                _, roles = await missing_roles(throwaway, dump)
                 if roles:
                     listed = ", ".join(roles)
                     emit(
                         Note(f"the dump names roles that a new server has to get before a restore: {listed}")
                     )
-            return await load_dump(session, throwaway, dependency.name, kind, dump, "drill", emit)
+            return await load_dump(throwaway, dump, "drill", emit)
         finally:
             await shielded(session.engine.remove(name, force=True))
 

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
     from ftl.events import Emit
     from ftl.locks.script_lines import ScriptLock
-    from ftl.operations.databases.backup import DumpSource
     from ftl.operations.databases.sources import Dump
+    from ftl.operations.databases.tools import RunningDatabase
 
 
-async def keep_state(source: DumpSource, dump: Dump, file: Path, emit: Emit) -> tuple[str, ...] | None:
+async def keep_state(running: RunningDatabase, dump: Dump, file: Path, emit: Emit) -> tuple[str, ...] | None:
     """Back up the databases that a dump replaces; None, and no file, if none exists yet.
 
     Returns:
@@ -34,23 +34,23 @@ async def keep_state(source: DumpSource, dump: Dump, file: Path, emit: Emit) -> 
     Raises:
         FtlError: It failed.
     """
-    names = await database_names(source.session, source.container, source.name, source.kind)
+    names = await database_names(running)
     kept: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
-    if source.kind.has_databases and names.own:
-        existing = await schemas(source.session, source.container.id, source.name, source.kind)
-        named = await dump.databases(source.session)
+    if running.kind.has_databases and names.own:
+        existing = await schemas(running)
+        named = await dump.databases(running.session)
         kept = tuple(name for name in named if name in existing)
         left = tuple(name for name in named if name not in existing)
         if not kept and (named or names.own not in existing):
             return None
-    await dump_to(source, kept, file, emit)
+    await dump_to(running, kept, file, emit)
     return left
 
 
 @asynccontextmanager
 async def puts_back(
-    source: DumpSource, file: Path, left: tuple[str, ...], lock: ScriptLock, emit: Emit
+    running: RunningDatabase, file: Path, left: tuple[str, ...], lock: ScriptLock, emit: Emit
 ) -> AsyncIterator[None]:
     """Put the kept state back if this block fails; the error says which state the data is in.
 
@@ -60,13 +60,13 @@ async def puts_back(
     Raises:
         FtlError: That of the block.
     """
-    name = source.name
+    name = running.name
     command = ftl(f"restore {name} {shlex.quote(str(file))}")
     partly = f"the data of {name} may be replaced in part: {command} restores the previous state"
     try:
         yield
     except ServerError as error:
-        _add_hint(error, partly)
+        error.add_hint(partly)
         raise
     except asyncio.CancelledError:
         emit(Note(partly, "warning"))
@@ -76,25 +76,23 @@ async def puts_back(
         try:
             with file.open("rb") as kept:
                 back = LocalDump(str(file), kept)
-                await _await_accepts(source)
-                await write_over(
-                    source.session, source.container.id, name, source.kind, back, emit, lock=lock
-                )
+                await _await_accepts(running)
+                await write_over(running, back, emit, lock=lock)
         except (FtlError, OSError) as again:
             why = again.summary if isinstance(again, FtlError) else str(again)
             failed = f"restoring the previous state failed, too: {why}"
             error.cause = f"{error.cause}\n{failed}" if error.cause else failed
-            _add_hint(error, partly)
+            error.add_hint(partly)
         except asyncio.CancelledError:
             emit(Note(partly, "warning"))
             raise
         else:
             but = f", except {', '.join(left)}" if left else ""
-            _add_hint(error, f"the data of {name} has its previous state again (from {file}){but}")
+            error.add_hint(f"the data of {name} has its previous state again (from {file}){but}")
         raise
 
 
-async def _await_accepts(source: DumpSource) -> None:
+async def _await_accepts(running: RunningDatabase) -> None:
     """Wait until a restore can begin, for as long as a database gets to start.
 
     Raises:
@@ -103,7 +101,7 @@ async def _await_accepts(source: DumpSource) -> None:
     until = asyncio.get_running_loop().time() + READY_SECONDS
     while True:
         try:
-            await check_accepts(source.session, source.container.id, source.name, source.kind)
+            await check_accepts(running)
         except ServerError:
             raise
         except FtlError:
@@ -112,7 +110,3 @@ async def _await_accepts(source: DumpSource) -> None:
             await asyncio.sleep(1)
         else:
             return
-
-
-def _add_hint(error: FtlError, text: str) -> None:
-    error.hint = f"{error.hint}; {text}" if error.hint else text

@@ -13,17 +13,17 @@ from ftl.health.diagnosis import has_exited
 from ftl.locks.script_lines import NO_LOCK
 from ftl.operations.databases.backup import progress
 from ftl.operations.databases.sources import DumpReader
-from ftl.operations.databases.tools import docker_exec, script_text
+from ftl.operations.databases.tools import script_text
 from ftl.proxy.docker_script import docker_script
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ftl.child import Completed
     from ftl.events import Emit
-    from ftl.host.session import Session
     from ftl.locks.script_lines import ScriptLock
-    from ftl.operations.databases.dumps import DumpKind
     from ftl.operations.databases.sources import Dump
+    from ftl.operations.databases.tools import RunningDatabase
 
 
 READY_SECONDS = 120.0
@@ -51,10 +51,7 @@ UNCHANGED = 3
 
 
 async def load_dump(
-    session: Session,
-    container: str,
-    name: str,
-    kind: DumpKind,
+    running: RunningDatabase,
     dump: Dump,
     kept: str,
     emit: Emit,
@@ -73,47 +70,38 @@ async def load_dump(
     Raises:
         FtlError: It failed. The hint says what became of the data of PostgreSQL and Redis.
     """
-    tell = progress(name, "restore", emit)
-    mode = "drill" if kept == "drill" else "keep"
-    if kind.tool == "pg_dump":
-        words = ("restore.sh", "restore", kind.tool, mode, kept, *((database,) if database else ()))
-        with _hint(_unchanged(name)):
-            await dump.feed(DumpReader(session, container, words, name, tell, lock))
-        await _replace(session, container, name, kind, mode, kept, lock, database)
+    tell = progress(running.name, "restore", emit)
+    tool, mode = running.kind.tool, "drill" if kept == "drill" else "keep"
+    if tool == "pg_dump":
+        words = ("restore.sh", "restore", tool, mode, kept, *_given(database))
+        with _hint(_unchanged(running)):
+            await dump.feed(DumpReader(running, words, tell, lock))
+        await _replace(running, mode, kept, lock, database)
         previous = f"; the previous one is kept as `{kept}`" if kept else ""
         with _hint(f"the restored database is in use{previous}"):
-            return await count_contents(session, container, kind, database)
-    if kind.tool == "redis-cli":
-        words = ("restore.sh", "put", kind.tool, mode, str(dump.ends.size))
-        with _hint(_unchanged(name)):
-            await dump.feed(DumpReader(session, container, words, name, tell, lock))
-        await _replace(session, container, name, kind, mode, "", lock)
-        await await_ready(session, container, name, kind)
+            return await count_contents(running, database)
+    if tool == "redis-cli":
+        words = ("restore.sh", "put", tool, mode, str(dump.ends.size))
+        with _hint(_unchanged(running)):
+            await dump.feed(DumpReader(running, words, tell, lock))
+        await _replace(running, mode, "", lock)
+        await await_ready(running)
     else:
-        await write_over(session, container, name, kind, dump, emit, lock=lock)
-    return await count_contents(session, container, kind)
+        await write_over(running, dump, emit, lock=lock)
+    return await count_contents(running)
 
 
-async def write_over(
-    session: Session,
-    container: str,
-    name: str,
-    kind: DumpKind,
-    dump: Dump,
-    emit: Emit,
-    *,
-    lock: ScriptLock = NO_LOCK,
-) -> None:
+async def write_over(running: RunningDatabase, dump: Dump, emit: Emit, *, lock: ScriptLock) -> None:
     """Restore over the data; cut, it is replaced in part.
 
     Raises:
         FtlError: It failed.
     """
-    words = ("restore.sh", "restore", kind.tool, "keep", "")
-    await dump.feed(DumpReader(session, container, words, name, progress(name, "restore", emit), lock))
+    words = ("restore.sh", "restore", running.kind.tool, "keep", "")
+    await dump.feed(DumpReader(running, words, progress(running.name, "restore", emit), lock))
 
 
-async def missing_roles(session: Session, container: str, dump: Dump) -> tuple[str, tuple[str, ...]]:
+async def missing_roles(running: RunningDatabase, dump: Dump) -> tuple[str, tuple[str, ...]]:
     """The user of a PostgreSQL, and the roles that a dump needs and it does not have.
 
     It is asked with the beginning of the dump, where the schema is; of one that is longer than `SCHEMA_BYTES`,
@@ -123,22 +111,15 @@ async def missing_roles(session: Session, container: str, dump: Dump) -> tuple[s
         FtlError: A backup on the server cannot be read.
         ServerError: The connection was lost, or it takes longer than `SCHEMA_SECONDS`.
     """
-    beginning = await dump.beginning(session, SCHEMA_BYTES)
-    argv = docker_exec(session, container, "restore.sh", "roles", "pg_dump", "keep", "")
-    done = await session.machine.run(argv, stdin=beginning, timeout=SCHEMA_SECONDS)
+    beginning = await dump.beginning(running.session, SCHEMA_BYTES)
+    argv = _question(running, "roles")
+    done = await running.session.machine.run(argv, stdin=beginning, timeout=SCHEMA_SECONDS)
     user, *roles = done.lines or ("",)
     return user, tuple(roles)
 
 
 async def _replace(
-    session: Session,
-    container: str,
-    name: str,
-    kind: DumpKind,
-    mode: str,
-    kept: str,
-    lock: ScriptLock,
-    database: str = "",
+    running: RunningDatabase, mode: str, kept: str, lock: ScriptLock, database: str = ""
 ) -> None:
     """Replace the data by the restored copy.
 
@@ -146,26 +127,26 @@ async def _replace(
         FtlError: It failed; the hint says whether the data is unchanged.
         ServerError: The connection was lost: whether it was done, or is about to be, is not known.
     """
+    machine, tool, unchanged = running.session.machine, running.kind.tool, _unchanged(running)
     script = program("ftl.locks", "lock_file.sh") + program(__package__, "replace.sh")
-    given = (container, script_text("restore.sh"), kind.tool, mode, kept, *((database,) if database else ()))
-    argv = docker_script(session.machine, script, "ftl-restore", *given)
+    given = (running.container, script_text("restore.sh"), tool, mode, kept, *_given(database))
+    argv = docker_script(machine, script, "ftl-restore", *given)
     found_by = (
-        f"if a database `{kept or database}` exists in a minute, the restore succeeded; "
-        f"otherwise {_unchanged(name)}"
+        f"if a database `{kept or database}` exists in a minute, the restore succeeded; otherwise {unchanged}"
     )
     try:
-        done = await session.machine.run(argv, stdin=lock.lines, timeout=REPLACE_SECONDS)
+        done = await machine.run(argv, stdin=lock.lines, timeout=REPLACE_SECONDS)
     except FtlError as error:
-        if kind.tool == "pg_dump":
+        if tool == "pg_dump":
             error.hint = f"the server may finish without FTL: {found_by}"
         raise
-    unknown = found_by if kind.tool == "pg_dump" else None
-    hint = _unchanged(name) if done.exit_code == UNCHANGED else unknown
-    done.require(f"the restore of {name} failed", hint=hint)
+    unknown = found_by if tool == "pg_dump" else None
+    hint = unchanged if done.exit_code == UNCHANGED else unknown
+    done.require(f"the restore of {running.name} failed", hint=hint)
 
 
-def _unchanged(name: str) -> str:
-    return f"the data of {name} is unchanged"
+def _unchanged(running: RunningDatabase) -> str:
+    return f"the data of {running.name} is unchanged"
 
 
 @contextmanager
@@ -174,23 +155,23 @@ def _hint(text: str) -> Iterator[None]:
     try:
         yield
     except FtlError as error:
-        error.hint = f"{error.hint}; {text}" if error.hint else text
+        error.add_hint(text)
         raise
 
 
-async def await_ready(session: Session, container: str, name: str, kind: DumpKind) -> None:
+async def await_ready(running: RunningDatabase) -> None:
     """Wait until a database accepts clients.
 
     Raises:
         FtlError: It has ended, or does not accept them after `READY_SECONDS`; with its last log lines.
     """
-    argv = docker_exec(session, container, "restore.sh", "ready", kind.tool, "keep", "")
-    message = f"{name} accepts no clients after {READY_SECONDS:g} s"
+    session, container = running.session, running.container
+    message = f"{running.name} accepts no clients after {READY_SECONDS:g} s"
     try:
         async with asyncio.timeout(READY_SECONDS):
-            while (await session.machine.run(argv, timeout=SCRIPT_SECONDS)).exit_code != 0:
+            while (await _ask(running, "ready")).exit_code != 0:
                 if has_exited(await session.engine.container(container)):
-                    message = f"{name} did not start"
+                    message = f"{running.name} did not start"
                     break
                 await asyncio.sleep(0.5)
             else:
@@ -203,35 +184,41 @@ async def await_ready(session: Session, container: str, name: str, kind: DumpKin
     raise FtlError(message)
 
 
-async def check_accepts(
-    session: Session, container: str, name: str, kind: DumpKind, database: str = ""
-) -> bool:
+async def check_accepts(running: RunningDatabase, database: str = "") -> bool:
     """Check whether a dump can be restored into a database; returns whether it exists.
 
     Raises:
         FtlError: It cannot: its image lacks a tool, for example, or its password is another one.
     """
-    words = ("accepts", kind.tool, "keep", "", *((database,) if database else ()))
-    argv = docker_exec(session, container, "restore.sh", *words)
-    done = await session.machine.run(argv, timeout=SCRIPT_SECONDS)
-    return done.require(f"{name} cannot be restored").text.strip() != "new"
+    done = await _ask(running, "accepts", database)
+    return done.require(f"{running.name} cannot be restored").text.strip() != "new"
 
 
-async def schemas(session: Session, container: str, name: str, kind: DumpKind) -> tuple[str, ...]:
+async def schemas(running: RunningDatabase) -> tuple[str, ...]:
     """The databases of a MariaDB or MySQL, also those without tables; without the system's own.
 
     Raises:
         FtlError: It does not say.
     """
-    argv = docker_exec(session, container, "restore.sh", "schemas", kind.tool, "keep", "")
-    done = await session.machine.run(argv, timeout=SCRIPT_SECONDS)
-    return tuple(done.require(f"the databases of {name} cannot be listed").text.splitlines())
+    done = await _ask(running, "schemas")
+    return tuple(done.require(f"the databases of {running.name} cannot be listed").text.splitlines())
 
 
-async def count_contents(session: Session, container: str, kind: DumpKind, database: str = "") -> str:
+async def count_contents(running: RunningDatabase, database: str = "") -> str:
     """Count a database's tables, collections or keys: "12 tables"; empty where it does not say."""
-    words = ("count", kind.tool, "keep", "", *((database,) if database else ()))
-    argv = docker_exec(session, container, "restore.sh", *words)
-    done = await session.machine.run(argv, timeout=SCRIPT_SECONDS)
-    number = done.text.strip()
-    return count(int(number), kind.counted) if number.isdecimal() else ""
+    number = (await _ask(running, "count", database)).text.strip()
+    return count(int(number), running.kind.counted) if number.isdecimal() else ""
+
+
+async def _ask(running: RunningDatabase, question: str, database: str = "") -> Completed:
+    argv = _question(running, question, database)
+    return await running.session.machine.run(argv, timeout=SCRIPT_SECONDS)
+
+
+def _question(running: RunningDatabase, question: str, database: str = "") -> list[str]:
+    """Command line of a question to restore.sh, which changes nothing."""
+    return running.command("restore.sh", question, running.kind.tool, "keep", "", *_given(database))
+
+
+def _given(database: str) -> tuple[str, ...]:
+    return (database,) if database else ()

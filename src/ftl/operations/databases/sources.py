@@ -29,16 +29,18 @@ from ftl.operations.databases.backup import (
     read_errors,
 )
 from ftl.operations.databases.dumps import ENDS, StreamEnds
-from ftl.operations.databases.tools import docker_exec, ends_with_us, exec_words
+from ftl.operations.databases.tools import ends_with_us, exec_words
 from ftl.proxy.docker_script import docker_script
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
     from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from ftl.host.backup_folders import BackupFolder
     from ftl.host.session import Session
     from ftl.locks.script_lines import ScriptLock
+    from ftl.operations.databases.tools import RunningDatabase
 
 FINISH_SECONDS = 24 * 3600.0
 """Limit for a database that has the whole dump.
@@ -66,12 +68,14 @@ class DumpReader:
         lock: Kept until the script has ended, which may be after our own end.
     """
 
-    session: Session
-    container: str
+    running: RunningDatabase
     words: Sequence[str]
-    name: str
     tell: Callable[[int], None]
     lock: ScriptLock = NO_LOCK
+
+    def ends_with_us(self) -> AbstractAsyncContextManager[str]:
+        """Have the server end the script where this block fails, or FTL is gone: see `tools.ends_with_us`."""
+        return ends_with_us(self.running.session, self.running.container, self.lock)
 
 
 class LocalDump:
@@ -91,7 +95,7 @@ class LocalDump:
             FtlError: It failed, or stood still.
         """
         self._source.seek(0)
-        async with ends_with_us(reader.session, reader.container, reader.lock) as token:
+        async with reader.ends_with_us() as token:
             await _feed(reader, chunks(self._source), token)
 
     async def databases(self, _session: Session) -> tuple[str, ...]:
@@ -124,7 +128,7 @@ class StoredDump:
         Raises:
             FtlError: It failed, or stood still.
         """
-        async with ends_with_us(reader.session, reader.container, reader.lock) as token:
+        async with reader.ends_with_us() as token:
             await self._feed(reader, token)
 
     async def databases(self, session: Session) -> tuple[str, ...]:
@@ -156,9 +160,9 @@ class StoredDump:
             self.folder.mount,
             self.folder.image,
             self.file,
-            *exec_words(reader.container, *reader.words, token=token),
+            *exec_words(reader.running.container, *reader.words, token=token),
         )
-        machine = reader.session.machine
+        machine = reader.running.session.machine
         process = await machine.start(
             docker_script(machine, program(__package__, "feed.sh"), "ftl-dump", *given)
         )
@@ -180,10 +184,10 @@ class StoredDump:
                         reader.tell(size)
                 status = await process.wait()
         except TimeoutError:
-            raise _stalled(reader.name, size, self._patience(size)) from None
+            raise _stalled(reader.running.name, size, self._patience(size)) from None
         finally:
             await end(process)
-        _check(status, text.decode("utf-8", "replace").strip(), reader.name)
+        _check(status, text.decode("utf-8", "replace").strip(), reader.running.name)
 
     def _patience(self, size: int) -> float:
         return STALL_SECONDS if size < self.ends.size else FINISH_SECONDS
@@ -252,8 +256,8 @@ def _ends(source: BinaryIO) -> StreamEnds:
 
 
 async def _feed(reader: DumpReader, data: AsyncIterator[bytes], token: str) -> None:
-    command = docker_exec(reader.session, reader.container, *reader.words, token=token)
-    process = await reader.session.machine.start(command)
+    running = reader.running
+    process = await running.session.machine.start(running.command(*reader.words, token=token))
     assert process.stdin is not None
     assert process.stdout is not None
     errors = asyncio.create_task(read_errors(process))
@@ -273,12 +277,12 @@ async def _feed(reader: DumpReader, data: AsyncIterator[bytes], token: str) -> N
             status = await process.wait()
             text = await errors
     except TimeoutError:
-        raise _stalled(reader.name, size, seconds) from None
+        raise _stalled(running.name, size, seconds) from None
     finally:
         errors.cancel()
         output.cancel()
         await end(process)
-    _check(status, text, reader.name)
+    _check(status, text, running.name)
 
 
 def _used(lines: Iterable[bytes]) -> tuple[str, ...]:

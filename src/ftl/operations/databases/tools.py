@@ -16,12 +16,30 @@ from ftl.proxy.docker_script import docker_script
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from ftl.engine.values import Container
     from ftl.host.session import Session
     from ftl.locks.script_lines import ScriptLock
     from ftl.operations.databases.dumps import DumpKind
 
 LIST_SECONDS = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunningDatabase:
+    """A database in a container: that of a dependency, or a throwaway.
+
+    Attributes:
+        container: The container's ID.
+        name: The dependency, for messages.
+    """
+
+    session: Session
+    container: str
+    name: str
+    kind: DumpKind
+
+    def command(self, script: str, *arguments: str, token: str = "") -> list[str]:
+        """Command line that runs a script of this package in the container."""
+        return docker_exec(self.session, self.container, script, *arguments, token=token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +55,15 @@ class DatabaseNames:
     others: tuple[str, ...]
 
 
-async def database_names(session: Session, container: Container, name: str, kind: DumpKind) -> DatabaseNames:
+async def database_names(running: RunningDatabase) -> DatabaseNames:
     """Ask a dependency for its databases.
 
     Raises:
         FtlError: It does not say.
     """
-    argv = docker_exec(session, container.id, "dump.sh", "databases", kind.tool)
-    done = await session.machine.run(argv, timeout=LIST_SECONDS)
-    own, *others = done.require(f"the databases of {name} cannot be listed").text.splitlines() or [""]
+    argv = running.command("dump.sh", "databases", running.kind.tool)
+    done = await running.session.machine.run(argv, timeout=LIST_SECONDS)
+    own, *others = done.require(f"the databases of {running.name} cannot be listed").text.splitlines() or [""]
     return DatabaseNames(own, tuple(others))
 
 
@@ -70,7 +88,7 @@ async def ends_with_us(session: Session, container: str, lock: ScriptLock = NO_L
             if heartbeats.paused:
                 silence = f"no heartbeat from this machine for {HEARTBEAT_TIMEOUT} s"
                 ended = f"{session.machine.name} ended it: {silence}"
-                error.hint = f"{error.hint}; {ended}" if error.hint else ended
+                error.add_hint(ended)
             raise
 
 

@@ -19,8 +19,10 @@ from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from ftl.locks.lock import DeployLock
 from ftl.operations.databases.drill import remove_drills as _remove_drills
+from ftl.operations.databases.dumps import KINDS
 from ftl.operations.databases.restore import RestoreRequest, RestoreResult, restore
 from ftl.operations.databases.sources import FINISH_SECONDS, DumpReader, _feed, open_dump
+from ftl.operations.databases.tools import RunningDatabase
 from ftl.releases.store import ensure_store, read_history
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
@@ -73,9 +75,10 @@ def test_a_database_that_does_not_end_is_given_up() -> None:
     async def scenario() -> None:
         machine = BusyServer()
         session = Session("server", cast("Machine", machine), cast("Engine", None), await FakeEngine().info())
+        running = RunningDatabase(session, "db", "db", KINDS["pg_dump"])
         loop = asyncio.get_running_loop()
         with pytest.raises(FtlError, match="the restore of db failed") as caught:
-            await _feed(DumpReader(session, "db", ["restore.sh"], "db", lambda _: None), _data(), "")
+            await _feed(DumpReader(running, ["restore.sh"], lambda _: None), _data(), "")
         assert "it read nothing for" in (caught.value.cause or "")
         assert FINISH_SECONDS <= loop.time() < FINISH_SECONDS + 10
         assert machine.processes[0].returncode is not None

@@ -11,8 +11,9 @@ from ftl.errors import FtlError
 from ftl.host.backup_folders import BackupFolder
 from ftl.host.session import Session
 from ftl.operations.databases.backup import STALL_SECONDS, read_chunks
-from ftl.operations.databases.dumps import StreamEnds
+from ftl.operations.databases.dumps import KINDS, StreamEnds
 from ftl.operations.databases.sources import FINISH_SECONDS, DumpReader, StoredDump
+from ftl.operations.databases.tools import RunningDatabase
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_machine import CommandOutput, FakeMachine, FakeProcess
@@ -29,8 +30,9 @@ async def fed(answer: CommandOutput, told: list[int], processes: list[FakeProces
     machine = FakeMachine()
     machine.answer("ftl-dump", answer=answer)
     session = Session("server", cast("Machine", machine), cast("Engine", None), await FakeEngine().info())
+    running = RunningDatabase(session, "db", "db", KINDS["redis-cli"])
     try:
-        await DUMP.feed(DumpReader(session, "db", ["restore.sh", "put"], "db", told.append))
+        await DUMP.feed(DumpReader(running, ["restore.sh", "put"], told.append))
     finally:
         if processes is not None:
             processes += machine.processes

@@ -20,10 +20,10 @@ from ftl.host.backup_folders import BackupFolder
 from ftl.host.fleet import Fleet
 from ftl.host.session import Session
 from ftl.operations.databases.backup import back_up
-from ftl.operations.databases.dumps import StreamEnds
+from ftl.operations.databases.dumps import KINDS, StreamEnds
 from ftl.operations.databases.load import _hint
 from ftl.operations.databases.sources import DumpReader, LocalDump, StoredDump
-from ftl.operations.databases.tools import ends_with_us, script_text
+from ftl.operations.databases.tools import RunningDatabase, ends_with_us, script_text
 from ftl.operations.watchdog import Heartbeats
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_machine import CommandOutput, FakeMachine
@@ -83,7 +83,11 @@ def test_a_restore_has_a_watchdog(dump: Callable[[], LocalDump | StoredDump]) ->
         machine.answer("ftl-dump", answer=CommandOutput(stdout=b"ready\n"))
         there = Session("server", cast("Machine", machine), cast("Engine", None), await FakeEngine().info())
         await dump().feed(
-            DumpReader(there, "0123", ["restore.sh", "restore", "pg_dump"], "db", lambda _: None)
+            DumpReader(
+                RunningDatabase(there, "0123", "db", KINDS["pg_dump"]),
+                ["restore.sh", "restore", "pg_dump"],
+                lambda _: None,
+            )
         )
         return machine
 
