@@ -74,7 +74,7 @@ class DumpReader:
     lock: ScriptLock = NO_LOCK
 
     def ends_with_us(self) -> AbstractAsyncContextManager[str]:
-        """Have the server end the script where this block fails, or FTL is gone: see `tools.ends_with_us`."""
+        """Have the server end the script if this block fails, or FTL is gone."""
         return ends_with_us(self.running.session, self.running.container, self.lock)
 
 
