@@ -13,10 +13,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from abc import ABC, abstractmethod
 from contextlib import asynccontextmanager, suppress
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from ftl.common.next_step import ftl
 from ftl.common.programs import program
@@ -46,39 +45,39 @@ RELEASE = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class ServerLock(ABC):
+class ServerLock:
     """A lock on a server.
 
     Attributes:
+        purpose: Word for its kind, in its key.
+        title: Its name in messages.
+        hint: The next step where somebody else has it.
         machine: The server; its engine's socket must be known (`Machine.engine_url`).
+        name: The name of what it protects.
+        engine_id: The engine's ID (`EngineInfo.id`), which only users of the engine can know.
     """
 
+    purpose: ClassVar[str]
+    title: ClassVar[str] = "the deploy lock"
+    hint: ClassVar[str] = "wait for it with `--wait-lock SECONDS`, or try again later"
     machine: Machine
+    name: str
+    engine_id: str
 
     @property
-    @abstractmethod
     def key(self) -> str:
         """The lock file's name is made of it; only users of the engine can know it."""
+        return hashlib.sha256(f"{self.purpose}\0{self.engine_id}\0{self.name}".encode()).hexdigest()
 
     @property
-    @abstractmethod
     def subject(self) -> str:
         """The thing that it protects, in messages."""
-
-    @property
-    def title(self) -> str:
-        """Its name in messages."""
-        return "the deploy lock"
-
-    @property
-    def hint(self) -> str:
-        """The next step where somebody else has it."""
-        return "wait for it with `--wait-lock SECONDS`, or try again later"
+        return self.name
 
     @property
     def old_project(self) -> str:
         """The project that FTL 0.1.0 locks by name instead; empty: none."""
-        return ""
+        return self.name
 
     def for_script(self, doing: str) -> ScriptLock:
         """First lines for a script that keeps the lock; `doing` is its work: "takes back a deploy"."""
@@ -191,42 +190,18 @@ class ServerLock(ABC):
 
 @dataclass(frozen=True, slots=True)
 class DeployLock(ServerLock):
-    """The lock of a project.
+    """The lock of a project, by its name."""
 
-    Attributes:
-        engine_id: The engine's ID (`EngineInfo.id`), which only users of the engine can know.
-    """
-
-    project: str
-    engine_id: str
-
-    @property
-    def key(self) -> str:
-        """Of the engine's ID and the project."""
-        return hashlib.sha256(f"ftl-lock\0{self.engine_id}\0{self.project}".encode()).hexdigest()
-
-    @property
-    def subject(self) -> str:
-        """The project."""
-        return self.project
-
-    @property
-    def old_project(self) -> str:
-        """The project's name."""
-        return self.project
+    purpose = "ftl-lock"
 
 
 @dataclass(frozen=True, slots=True)
 class ProxyLock(ServerLock):
-    """The lock of the proxy that all projects of a server share, for its replacement."""
+    """The lock of the proxy of a server, for its replacement; by its container's name."""
 
-    container: str
-    engine_id: str
-
-    @property
-    def key(self) -> str:
-        """Of the engine's ID and the proxy."""
-        return hashlib.sha256(f"ftl-proxy\0{self.engine_id}\0{self.container}".encode()).hexdigest()
+    purpose = "ftl-proxy"
+    title = "the lock of the proxy"
+    hint = "try again later"  # there has been a wait already
 
     @property
     def subject(self) -> str:
@@ -234,14 +209,9 @@ class ProxyLock(ServerLock):
         return "the proxy"
 
     @property
-    def title(self) -> str:
-        """Its own."""
-        return "the lock of the proxy"
-
-    @property
-    def hint(self) -> str:
-        """A next step: there has been a wait already."""
-        return "try again later"
+    def old_project(self) -> str:
+        """None."""
+        return ""
 
 
 @cache

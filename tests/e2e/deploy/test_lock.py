@@ -155,7 +155,7 @@ def test_a_strangers_file_of_the_old_name_is_ignored(host: Server, project: str,
         async with Deployers(host, project) as deployers:
             any_lock = await deployers.lock(host.user)
             for name in projects:
-                lock = replace(any_lock, project=name)
+                lock = replace(any_lock, name=name)
                 began = time.monotonic()
                 assert await lock.holder() is None
                 held = await deployers.take(lock)
