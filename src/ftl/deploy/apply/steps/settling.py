@@ -47,41 +47,6 @@ _CHECK_PAUSE = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class ContainerExit:
-    """A new container that exited; `code` is None where only its restart was seen."""
-
-    container: NewContainer
-    code: int | None
-
-    @property
-    def words(self) -> str:
-        """Verb for a note: "exited"."""
-        return "exited"
-
-    async def error(self) -> FtlError:
-        """The error to raise, with the container's last log lines."""
-        return await self.container.error(Exited(self.code))
-
-
-@dataclass(frozen=True, slots=True)
-class CheckFailure:
-    """A new container that passed its check, and does not any more."""
-
-    container: NewContainer
-    check: HealthSpec
-    result: ProbeResult
-
-    @property
-    def words(self) -> str:
-        """Verb for a note: "failed its health check"."""
-        return "failed its health check"
-
-    async def error(self) -> FtlError:
-        """The error to raise, with the container's last log lines."""
-        return await self.container.error(Unresponsive(self.check.ports, self.result))
-
-
-@dataclass(frozen=True, slots=True)
 class NewContainer:
     """A container that this run created, and its server."""
 
@@ -93,11 +58,24 @@ class NewContainer:
         """Its ID."""
         return self.container.id
 
-    async def error(self, symptom: Exited | Unresponsive) -> FtlError:
-        """The error for a symptom of it."""
-        session, name = self.session, self.container.name
-        service = self.container.labels[labels.SERVICE]
-        return await diagnose(session.engine, session.machine, service, name, symptom)
+
+@dataclass(frozen=True, slots=True)
+class ContainerFailure:
+    """A new container that exited, or that passed its check and does not any more."""
+
+    new: NewContainer
+    symptom: Exited | Unresponsive
+
+    @property
+    def words(self) -> str:
+        """Verb for a note."""
+        return "exited" if isinstance(self.symptom, Exited) else "failed its health check"
+
+    async def error(self) -> FtlError:
+        """The error to raise, with the container's last log lines."""
+        session, container = self.new.session, self.new.container
+        service = container.labels[labels.SERVICE]
+        return await diagnose(session.engine, session.machine, service, container.name, self.symptom)
 
 
 async def new_containers(context: DeployContext, project: str) -> list[NewContainer]:
@@ -116,7 +94,7 @@ async def new_containers(context: DeployContext, project: str) -> list[NewContai
 
 async def find_exit(
     healthy: Mapping[str, Healthy], containers: Sequence[NewContainer]
-) -> ContainerExit | None:
+) -> ContainerFailure | None:
     """The first container that is down, or that the engine has restarted since it was healthy.
 
     `healthy` has, by ID, what was found then.
@@ -125,13 +103,13 @@ async def find_exit(
     for container, state in zip(containers, states, strict=True):
         found = healthy.get(container.id)
         if has_exited(state, restarts=found.restarts if found is not None else 0):
-            return ContainerExit(container, None)
+            return ContainerFailure(container, Exited())
     return None
 
 
 async def find_failure(
     healthy: Mapping[str, Healthy], containers: Sequence[NewContainer]
-) -> CheckFailure | None:
+) -> ContainerFailure | None:
     """The first container that fails the check that it has passed before requests went to it.
 
     `healthy` has, by ID, how that was. The containers have settled.
@@ -141,7 +119,7 @@ async def find_failure(
     return next((failure for failure in found if failure is not None), None)
 
 
-async def _failure(new: NewContainer, check: HealthSpec) -> CheckFailure | None:
+async def _failure(new: NewContainer, check: HealthSpec) -> ContainerFailure | None:
     """Check a container until it passes, or has failed several times in a row."""
     failures: list[ProbeResult] = []
     while len(failures) < _CHECKS:
@@ -154,7 +132,7 @@ async def _failure(new: NewContainer, check: HealthSpec) -> CheckFailure | None:
         if result.ok:
             return None
         failures.append(result)
-    return CheckFailure(new, check, failures[-1])
+    return ContainerFailure(new, Unresponsive(check.ports, failures[-1]))
 
 
 def is_settled(context: DeployContext, container: NewContainer) -> bool:
@@ -184,7 +162,7 @@ class ExitWaiter:
     async def __aexit__(self, *_: object) -> None:
         await cancel(*self._waits)
 
-    async def exit(self) -> ContainerExit | None:
+    async def exit(self) -> ContainerFailure | None:
         """Wait until all containers have settled; the first exit until then, if there is one.
 
         Raises:
@@ -197,14 +175,14 @@ class ExitWaiter:
         await asyncio.wait(self._waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         for task, container in self._waits.items():
             if task.done() and task.exception() is None:
-                return ContainerExit(container, task.result())
+                return ContainerFailure(container, Exited(task.result()))
         if any(task.done() for task in self._waits):  # a wait was cut: look at them in the end
             await asyncio.sleep(max(0.0, until - asyncio.get_running_loop().time()))
         return await find_exit(self._context.healthy, self._containers)
 
 
 async def switch_back(
-    context: DeployContext, step: Switch, before: Before, end: ContainerExit | CheckFailure
+    context: DeployContext, step: Switch, before: Before, failure: ContainerFailure
 ) -> bool:
     """Send requests to the release before again, and let the new containers finish theirs.
 
@@ -222,12 +200,8 @@ async def switch_back(
                 return False
             await asyncio.sleep(_PAUSE)
     context.switch.switched_back = True
-    context.emit(
-        Note(
-            f"{end.container.container.name} {end.words} after the switch: requests go to the previous release again",
-            "warning",
-        )
-    )
+    what = f"{failure.new.container.name} {failure.words} after the switch"
+    context.emit(Note(f"{what}: requests go to the previous release again", "warning"))
     addresses = [
         endpoint.address
         for new in await new_containers(context, step.project)
