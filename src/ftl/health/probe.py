@@ -117,37 +117,22 @@ async def probe_ports(
         return ProbeResult(True, "running")
     if not endpoints:
         return ProbeResult(False, "it is in no network")
-    address = endpoints[0].address
     if spec.path is not None:
-        return await probe_http(
-            machine,
-            address,
-            spec.ports[0],
-            path=spec.path,
-            host=spec.host,
-            https=spec.https,
-            timeout=spec.timeout,
-        )
+        return await _get(machine, endpoints, spec, spec.path, spec.timeout)
     for port in spec.ports:
-        result = await probe_port(machine, address, port, timeout=spec.timeout, answered=engine.ping)
+        result = await probe_port(
+            machine, endpoints[0].address, port, timeout=spec.timeout, answered=engine.ping
+        )
         if not result.ok:
             return result
     return ProbeResult(True, ACCEPTED)
 
 
 async def ask_for_root(
-    machine: Machine, endpoints: Sequence[Endpoint], spec: HealthSpec, *, timeout: float = ROOT_SECONDS
+    machine: Machine, endpoints: Sequence[Endpoint], spec: HealthSpec, *, timeout: float
 ) -> ProbeResult:
     """`GET /` of the first port, whatever its check is."""
-    return await probe_http(
-        machine,
-        endpoints[0].address,
-        spec.ports[0],
-        path="/",
-        host=spec.host,
-        https=spec.https,
-        timeout=timeout,
-    )
+    return await _get(machine, endpoints, spec, "/", timeout)
 
 
 async def answers_still(machine: Machine, endpoints: Sequence[Endpoint], spec: HealthSpec) -> ProbeResult:
@@ -155,18 +140,20 @@ async def answers_still(machine: Machine, endpoints: Sequence[Endpoint], spec: H
 
     Without a path only a server error or a refused connection is a failure: a program with one worker may be busy.
     """
-    result = await probe_http(
-        machine,
-        endpoints[0].address,
-        spec.ports[0],
-        path=spec.path or "/",
-        host=spec.host,
-        https=spec.https,
-        timeout=spec.timeout,
-    )
+    result = await _get(machine, endpoints, spec, spec.path or "/", spec.timeout)
     if spec.path is None and result.text != REFUSED and (result.status or 0) < 500:
         return replace(result, ok=True)
     return result
+
+
+async def _get(
+    machine: Machine, endpoints: Sequence[Endpoint], spec: HealthSpec, path: str, timeout: float
+) -> ProbeResult:
+    """GET a path of the first port, with the headers of a check."""
+    address, port = endpoints[0].address, spec.ports[0]
+    return await probe_http(
+        machine, address, port, path=path, host=spec.host, https=spec.https, timeout=timeout
+    )
 
 
 async def probe_http(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
@@ -99,17 +100,13 @@ def service_health(project: Project, service: Service) -> HealthSpec:
     configured = service.health_check
     if configured is None:
         return spec
-    return HealthSpec(
-        ports=spec.ports,
+    return replace(
+        spec,
         path=configured.path,
-        host=spec.host,
-        https=spec.https,
         interval=configured.interval,
         timeout=configured.timeout,
         retries=configured.retries,
         start_period=configured.start_period,
-        docker_check=docker_check,
-        early=spec.early,
     )
 
 

@@ -59,11 +59,11 @@ class Healthy:
 async def wait_healthy(
     engine: Engine,
     machine: Machine,
-    *,
     service: str,
     container: str,
     check: HealthSpec,
     emit: Emit,
+    *,
     through_gateway: bool = False,
 ) -> Healthy:
     """Return when the container is healthy and has settled, or may get requests early.

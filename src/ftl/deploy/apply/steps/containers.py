@@ -157,16 +157,10 @@ async def wait(context: DeployContext, step: WaitHealthy) -> None:
 
     async def work(container: ContainerRef) -> None:
         number = context.id_of(container)
-        healthy = await wait_healthy(
-            context.engine,
-            context.machine,
-            service=step.service,
-            container=container.name,
-            check=step.check,
-            emit=context.emit,
-            through_gateway=context.project.is_cluster,
+        what = (step.service, container.name, step.check, context.emit)
+        context.healthy[number] = await wait_healthy(
+            context.engine, context.machine, *what, through_gateway=context.project.is_cluster
         )
-        context.healthy[number] = healthy
         if not container.id:
             await restore_restart_policy(context.engine, number)
 

@@ -92,15 +92,8 @@ async def _wait_slot(context: DeployContext, step: WaitSwarmTasks, service: str,
     session = _session_of(context, task)
     if session is None:
         raise _unhealthy(step, f"its task {slot} runs on a server that cannot be reached")
-    healthy = await wait_healthy(
-        session.engine,
-        session.machine,
-        service=step.service,
-        container=task.container,
-        check=step.check,
-        emit=context.emit,
-        through_gateway=True,
-    )
+    what = (step.service, task.container, step.check, context.emit)
+    healthy = await wait_healthy(session.engine, session.machine, *what, through_gateway=True)
     context.created[f"{step.name}.{slot}"] = task.container
     context.healthy[task.container] = healthy
 
