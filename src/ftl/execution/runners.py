@@ -30,11 +30,13 @@ class Decision:
     error: FtlError | None = None
 
 
-Runner = Callable[[C, Any], Awaitable[Decision | None]]
+StepRunner = Callable[[C, S], Awaitable[Decision | None]]
 """Executes a step in a context. Steps of the deciding stage return a decision, others None.
 
 Raises FtlError: The step failed.
 """
+
+Runner = StepRunner[C, Any]
 
 
 class Runners(Generic[C]):
@@ -45,16 +47,10 @@ class Runners(Generic[C]):
         for table in tables:
             self._by_step |= {step: table.of_class(step) for step in table}
 
-    def runs(
-        self, step: type[S]
-    ) -> Callable[
-        [Callable[[C, S], Awaitable[Decision | None]]], Callable[[C, S], Awaitable[Decision | None]]
-    ]:
+    def runs(self, step: type[S]) -> Callable[[StepRunner[C, S]], StepRunner[C, S]]:
         """Decorator: register a function as the runner of `step`."""
 
-        def register(
-            runner: Callable[[C, S], Awaitable[Decision | None]],
-        ) -> Callable[[C, S], Awaitable[Decision | None]]:
+        def register(runner: StepRunner[C, S]) -> StepRunner[C, S]:
             self._by_step[step] = runner
             return runner
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from ftl.dataclass import dataclass
 from ftl.errors import FtlError
 from ftl.events import Note, StepUndone
 
@@ -17,14 +16,6 @@ if TYPE_CHECKING:
 
 UNDO_SECONDS = 90.0
 """Limit for undoing everything."""
-
-
-@dataclass(frozen=True, slots=True)
-class Undo:
-    """A step and the action that undoes it."""
-
-    step: BaseStep
-    action: Callable[[], Awaitable[object]]
 
 
 class UndoStack:
@@ -39,14 +30,14 @@ class UndoStack:
     def __init__(self, advice: str, *, seconds: float = UNDO_SECONDS) -> None:
         self.open = True
         self._advice = advice
-        self._actions: list[Undo] = []
+        self._actions: list[tuple[BaseStep, Callable[[], Awaitable[object]]]] = []
         self._endings: list[Callable[[bool], None]] = []
         self._seconds = seconds
 
     def add(self, step: BaseStep, action: Callable[[], Awaitable[object]]) -> None:
         """Add the action that undoes a step, before the step runs."""
         if self.open:
-            self._actions.append(Undo(step, action))
+            self._actions.append((step, action))
 
     def at_end(self, action: Callable[[bool], None]) -> None:
         """Call this at the end; with False where undoing was given up, not decided or undone."""
@@ -68,11 +59,11 @@ class UndoStack:
         try:
             async with asyncio.timeout(self._seconds):
                 while self._actions:
-                    await self._undo(self._actions[-1], emit)
+                    await self._undo(*self._actions[-1], emit)
                     self._actions.pop()
             completed = True
         except TimeoutError:
-            left = ", ".join(undo.step.text for undo in reversed(self._actions))
+            left = ", ".join(step.text for step, _ in reversed(self._actions))
             self._actions.clear()
             text = f"undoing took more than {self._seconds:g} s and was given up"
             emit(Note(text, "warning", hint=f"not undone: {left}; {self._advice}"))
@@ -83,13 +74,12 @@ class UndoStack:
         while self._endings:
             self._endings.pop()(completed)
 
-    async def _undo(self, undo: Undo, emit: Emit) -> None:
-        step = undo.step
+    async def _undo(self, step: BaseStep, action: Callable[[], Awaitable[object]], emit: Emit) -> None:
         try:
             try:
-                await undo.action()
+                await action()
             except FtlError:  # what failed may have been this one call: what is undone next relies on it
-                await undo.action()
+                await action()
         except FtlError as error:
             emit(Note(f"could not undo `{step.text}`: {error.summary}", "warning", hint=self._advice))
         else:
