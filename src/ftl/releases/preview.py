@@ -7,6 +7,7 @@ The file `preview.json` in the folder of the project's release records says so. 
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 from ftl.common.json_fields import as_float, as_object, as_str, parse_json
 from ftl.dataclass import dataclass
@@ -47,15 +48,7 @@ class Preview:
 
     def to_json(self) -> bytes:
         """The preview as it is stored; a shell reads the first value (`expire.sh`)."""
-        stored = {
-            "until": self.until,
-            "since": self.since,
-            "name": self.name,
-            "of": self.of,
-            "url": self.url,
-            "by": self.by,
-        }
-        return json.dumps(stored).encode() + b"\n"
+        return json.dumps(asdict(self)).encode() + b"\n"
 
 
 def parse_preview(data: bytes) -> Preview | None:

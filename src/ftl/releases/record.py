@@ -269,11 +269,7 @@ def _secret_texts(stored: object) -> dict[str, SecretTexts] | None:
 
 
 def _dependency(stored: Json) -> DependencyRecord:
-    return DependencyRecord(
-        image=as_str(stored.get("image")),
-        image_id=as_str(stored.get("image_id")),
-        pulled=as_str(stored.get("pulled")),
-    )
+    return DependencyRecord(*(as_str(stored.get(name)) for name in ("image", "image_id", "pulled")))
 
 
 def _kept_line(stored: Json) -> KeptLine:
