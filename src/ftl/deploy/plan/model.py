@@ -9,6 +9,7 @@ from ftl.deploy.plan.steps.base import Step
 from ftl.execution.stages import StageOf, steps_of
 
 if TYPE_CHECKING:
+    from ftl.deploy.observe.state import Observed
     from ftl.releases.record import ReleaseRecord
 
 Track = tuple[Step, ...]
@@ -52,6 +53,19 @@ class Plan:
     notes: tuple[str, ...] = ()
     by_address: bool = False
     maintenance: bool = False
+
+    @classmethod
+    def without_release(
+        cls,
+        observed: Observed,
+        stages: tuple[Stage, ...] = (),
+        changes: tuple[PlannedChange, ...] = (),
+        notes: tuple[str, ...] = (),
+    ) -> Plan:
+        """A plan that makes no release."""
+        return cls(
+            observed.server, observed.project, f"r{observed.live_number}", changes, stages, notes=notes
+        )
 
     @property
     def steps(self) -> tuple[Step, ...]:

@@ -58,7 +58,7 @@ def plan_resume(server: str) -> Callable[[OperationRequest, Author, Observed], P
     def plan(request: OperationRequest, by: Author, observed: Observed) -> Plan:
         _require(server, observed)
         if not any(view.drained for view in observed.views if view.name == server):
-            return _nothing(observed)
+            return Plan.without_release(observed)
         filled = _with_drained(observed, server, drained=False)
         project = on_servers(live_project(observed, request.server)[1], request.servers)
         moving = tuple(
@@ -125,10 +125,6 @@ def _staying(observed: Observed, server: str) -> Iterator[str]:
 def _restarted(request: OperationRequest, by: Author, observed: Observed, services: tuple[str, ...]) -> Plan:
     """The restart of services; nothing without any."""
     if not services:
-        return _nothing(observed)
+        return Plan.without_release(observed)
     project = running_project(request, observed)
     return plan_live(replace(request, services=services), by, observed, project, restart=True)
-
-
-def _nothing(observed: Observed) -> Plan:
-    return Plan(observed.server, observed.project, f"r{observed.live_number}", ())

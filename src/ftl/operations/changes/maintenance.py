@@ -39,6 +39,6 @@ def plan_maintenance(maintenance: Maintenance | None) -> Callable[[OperationRequ
             for server in request.servers
             if begins and WEB in server.roles and server.host in observed.down
         )
-        return Plan(observed.server, observed.project, f"r{observed.live_number}", (), stages, notes=notes)
+        return Plan.without_release(observed, stages, notes=notes)
 
     return plan

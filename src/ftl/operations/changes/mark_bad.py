@@ -48,4 +48,4 @@ def plan_mark(observed: Observed, release: str, reason: str) -> Plan:
         observed.project, (replace(record, bad=reason),), "marked bad" if reason else "no longer marked bad"
     )
     stages = (Stage("record", ((step,),)),) if record.bad != reason else ()
-    return Plan(observed.server, observed.project, f"r{observed.live_number}", (), stages)
+    return Plan.without_release(observed, stages)

@@ -151,14 +151,7 @@ def plan_prune(observed: Observed, here: Sequence[Image], *, keep: int, build_ca
             ),
         ),
     )
-    return Plan(
-        observed.server,
-        observed.project,
-        f"r{observed.live_number}",
-        (),
-        compact(stages),
-        notes=found.notes,
-    )
+    return Plan.without_release(observed, compact(stages), notes=found.notes)
 
 
 async def images_here(project: str) -> list[Image]:

@@ -225,13 +225,7 @@ def plan_remove(
     if observed.is_cluster and stages:
         # Before the rest goes: a removal that is cut here, and done again, must not leave private keys in the Swarm.
         stages = (*compact(first), end_of_catch_up(observed), *compact(rest))
-    return Plan(
-        observed.server,
-        observed.project,
-        f"r{observed.live_number}",
-        tuple(_changes(observed)),
-        stages,
-    )
+    return Plan.without_release(observed, stages, tuple(_changes(observed)))
 
 
 async def _stored(

@@ -55,13 +55,7 @@ def plan_stop(request: OperationRequest, _by: Author, observed: Observed) -> Pla
         Stage("services", tuple(tracks)),
         Stage("dependencies", tuple(last)),
     )
-    return Plan(
-        observed.server,
-        observed.project,
-        f"r{observed.live_number}",
-        tuple(changes),
-        compact(stages),
-    )
+    return Plan.without_release(observed, compact(stages), tuple(changes))
 
 
 def _stoppable(containers: Iterable[Container]) -> list[Container]:
