@@ -67,6 +67,11 @@ class Diff:
         return self.request.project
 
     @property
+    def first_server(self) -> str:
+        """The server of a cluster that has the jobs, and sends messages; empty with one server."""
+        return self.project.servers[0].host if self.observed.is_cluster else ""
+
+    @property
     def is_whole(self) -> bool:
         """Whether all services are deployed as in the file, or in the record of a release."""
         return not (self.request.services or self.request.purpose.same_release)

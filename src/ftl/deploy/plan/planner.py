@@ -286,19 +286,15 @@ def _switched_jobs(diff: Diff) -> Track:
     writes = diff.makes_release or diff.jobs.resumed or diff.observed.crontab_differs
     switched = jobs.after_switch(diff.jobs, diff.release) if writes else ()
     left = () if diff.request.purpose.same_release else jobs.leave_track(diff.jobs)
-    lost = jobs.lose_track(diff.observed, _first(diff)) if diff.is_whole else ()
+    lost = jobs.lose_track(diff.observed, diff.first_server) if diff.is_whole else ()
     return (*switched, *left, *lost)
 
 
 def _regained_jobs(diff: Diff) -> Track:
     if diff.is_whole:
-        return jobs.regain_track(diff.observed, _first(diff))
-    jobs.refuse_jobless(diff.jobs, diff.observed, _first(diff))
+        return jobs.regain_track(diff.observed, diff.first_server)
+    jobs.refuse_jobless(diff.jobs, diff.observed, diff.first_server)
     return ()
-
-
-def _first(diff: Diff) -> str:
-    return diff.project.servers[0].host if diff.observed.is_cluster else ""
 
 
 def _old_jobs(diff: Diff) -> Track:

@@ -44,7 +44,7 @@ def ended_notifications(observed: Observed) -> Track:
 
 def told_lines(diff: Diff) -> Iterator[tuple[ServerView, bytes]]:
     """Yield each server, and its lines after the plan."""
-    first, by_record = _first(diff), diff.request.purpose.from_record
+    first, by_record = diff.first_server, diff.request.purpose.from_record
     for server in diff.observed.servers:
         # A rollback cannot move what another server has.
         if _stays(diff) or (by_record and (server.name != first or not server.notify)):
@@ -55,17 +55,13 @@ def told_lines(diff: Diff) -> Iterator[tuple[ServerView, bytes]]:
 
 def _stays(diff: Diff) -> bool:
     """Whether all servers keep their lines."""
-    return diff.request.purpose.same_release or _first(diff) in diff.observed.down
-
-
-def _first(diff: Diff) -> str:
-    return diff.project.servers[0].host if diff.observed.is_cluster else ""
+    return diff.request.purpose.same_release or diff.first_server in diff.observed.down
 
 
 def _steps(diff: Diff) -> Iterator[Step]:
     again = diff.makes_release or diff.observed.crontab_differs or diff.observed.check_lost
     for server, lines in told_lines(diff):
-        if lines != server.notify or (lines and again and server.name == _first(diff)):
+        if lines != server.notify or (lines and again and server.name == diff.first_server):
             certificates = b"\nhost " in lines
             yield SetNotifications(
                 diff.project.name, lines, certificates=certificates, servers=(server.name,)
