@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ftl.deploy.plan.changes import (
-    dependency_change,
-    removed_from_file,
-    service_change,
-)
+from ftl.deploy.plan.changes import dependency_change, removed_from_file, service_change
 from ftl.deploy.plan.desired.sources import source_of
-from ftl.deploy.plan.diff import Diff, new_alias, other_sites
+from ftl.deploy.plan.diff import Diff, other_sites
 from ftl.deploy.plan.jobs import Owner, is_left_alone, jobs_diff, resumed_jobs
 from ftl.deploy.plan.sites import (
     hidden_from,
@@ -95,19 +92,14 @@ def compare(
         or (target is not None and target != observed.site)
     )
     release = f"r{observed.last_number + 1 if makes_release else observed.live_number}"
-    transitional = None
-    if target is not None:
-        starting = [change for change in services if change.starts]
-        aliases = {change.name: new_alias(request, observed, release, change) for change in starting}
-        transitional = transitional_site(target, observed, starting, aliases)
-    return Diff(
+    diff = Diff(
         request=request,
         observed=observed,
         services=services,
         dependencies=dependencies,
         removed=removed,
         jobs=jobs,
-        transitional_site=transitional,
+        transitional_site=None,
         target_site=target,
         certificate=files.certificate,
         makes_release=makes_release,
@@ -115,6 +107,10 @@ def compare(
         commit=commit,
         leaves_proxy=leaves_proxy,
     )
+    if target is None:
+        return diff
+    aliases = {change.name: diff.alias(change) for change in diff.starting}
+    return replace(diff, transitional_site=transitional_site(target, observed, diff.starting, aliases))
 
 
 def _target_site(

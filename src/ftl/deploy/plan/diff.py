@@ -172,7 +172,16 @@ class Diff:
 
     def generation(self, change: ServiceChange) -> int:
         """Generation of a service's new containers in their release."""
-        return _generation(self.request, self.observed, change)
+        if change.action == "scaled":
+            return max(map(generation_of, change.current), default=1)
+        if not self.request.purpose.same_release:
+            return 1
+        own = [
+            container
+            for container in self.observed.containers_of(change.name)
+            if container.labels[labels.RELEASE] == change.live
+        ]
+        return max(map(generation_of, own), default=0) + 1
 
     def generation_name(self, change: ServiceChange) -> str:
         """Release and generation of a service's new containers, as in their names."""
@@ -180,7 +189,8 @@ class Diff:
 
     def release_of(self, change: ServiceChange) -> str:
         """The release that a service's new containers belong to."""
-        return _release_of(self.request, self.release, change)
+        joins = change.action == "scaled" or self.request.purpose.same_release
+        return change.live if joins and change.live else self.release
 
     def new_containers(self, change: ServiceChange) -> tuple[str, ...]:
         """Names of the containers of a service that are started."""
@@ -198,7 +208,13 @@ class Diff:
 
     def alias(self, change: ServiceChange) -> str:
         """Network alias of a service's containers once this plan is done."""
-        return new_alias(self.request, self.observed, self.release, change)
+        project, name = self.observed.project, self.generation_name(change)
+        if change.starts:
+            return release_alias(project, change.name, name)
+        if change.added:
+            size = "" if change.joins_at_once else f"-{change.service.replicas}"
+            return release_alias(project, change.name, f"{name}{size}")
+        return alias_of(change.staying, change.current) or self.observed.live_alias(change.name)
 
     @property
     def switched(self) -> dict[str, str]:
@@ -239,35 +255,6 @@ class Diff:
     def _deciding(self) -> str | None:
         site = self.transitional_site
         return site.transition.service if site is not None and site.transition is not None else None
-
-
-def _release_of(request: PlanRequest, release: str, change: ServiceChange) -> str:
-    joins = change.action == "scaled" or request.purpose.same_release
-    return change.live if joins and change.live else release
-
-
-def _generation(request: PlanRequest, observed: Observed, change: ServiceChange) -> int:
-    if change.action == "scaled":
-        return max(map(generation_of, change.current), default=1)
-    if not request.purpose.same_release:
-        return 1
-    own = [
-        container
-        for container in observed.containers_of(change.name)
-        if container.labels[labels.RELEASE] == change.live
-    ]
-    return max(map(generation_of, own), default=0) + 1
-
-
-def new_alias(request: PlanRequest, observed: Observed, release: str, change: ServiceChange) -> str:
-    """Network alias of a service's containers once a plan is done."""
-    name = generation_name(_release_of(request, release, change), _generation(request, observed, change))
-    if change.starts:
-        return release_alias(observed.project, change.name, name)
-    if change.added:
-        size = "" if change.joins_at_once else f"-{change.service.replicas}"
-        return release_alias(observed.project, change.name, f"{name}{size}")
-    return alias_of(change.staying, change.current) or observed.live_alias(change.name)
 
 
 def other_sites(observed: Observed) -> list[Site]:
