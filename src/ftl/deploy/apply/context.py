@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import field, replace
+from dataclasses import astuple, field, replace
+from operator import add
 from typing import TYPE_CHECKING
 
 from ftl.aio import cancel, shielded
@@ -52,13 +53,7 @@ class TransferTotals:
     bytes_fanned_out: int = 0
 
     def __add__(self, other: TransferTotals) -> TransferTotals:
-        return TransferTotals(
-            self.layers_sent + other.layers_sent,
-            self.layers_reused + other.layers_reused,
-            self.bytes_sent + other.bytes_sent,
-            self.bytes_saved + other.bytes_saved,
-            self.bytes_fanned_out + other.bytes_fanned_out,
-        )
+        return TransferTotals(*map(add, astuple(self), astuple(other)))
 
     @classmethod
     def of(cls, result: TransferResult) -> TransferTotals:

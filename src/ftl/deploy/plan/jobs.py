@@ -334,6 +334,3 @@ def live_spec(change: JobChange, release: str) -> ContainerSpec:
         labels.CONTENT: _content(change.owner),
     }
     return replace(change.spec, labels=label_map)
-
-
-# --- tracks -----------------------------------------------------------------------------------------

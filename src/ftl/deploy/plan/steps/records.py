@@ -81,11 +81,7 @@ class SetHold(Step):
 
     @property
     def text(self) -> str:
-        return (
-            f"put deploys on hold ({self.hold.reason})"
-            if self.hold is not None
-            else "end the hold on deploys"
-        )
+        return f"put deploys on hold ({self.hold.reason})" if self.hold else "end the hold on deploys"
 
 
 @dataclass(frozen=True, slots=True)
