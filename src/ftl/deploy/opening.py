@@ -152,15 +152,11 @@ async def open_operation(
         if lock is not None and not request.dry_run:
             holder = holder_name(fleet.first, (await writing).name, request.command.verb)
             heartbeat, before = await _take(lock, request, fleet, holder, stack, emit)
-        building = build(fleet, stack) if build is not None else _nothing_built()
+        building = build(fleet, stack) if build is not None else asyncio.sleep(0, Built())
         built, observed = await gather2(building, _observed(request, fleet, refuse, emit))
         by = await writing
         by = replace(by, time=fleet.first.info.time_of(by.time))
         yield PreparedOperation(request, fleet, observed, by, began, heartbeat, built, before)
-
-
-async def _nothing_built() -> Built:
-    return Built()
 
 
 async def _observed(

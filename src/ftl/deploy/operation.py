@@ -163,7 +163,7 @@ async def _with_notes(plan: Plan, operation: Operation, fleet: Fleet, observed: 
     jobs = any(change.kind == "job" for change in plan.changes)
     under_way, cron = await gather2(
         _under_way(deploy_locks(fleet, operation.project.name)),
-        _cron_problem(operation, fleet.first) if jobs else _nothing(),
+        _cron_problem(operation, fleet.first) if jobs else asyncio.sleep(0),
     )
     notes = (note for note in (under_way, cron) if note is not None)
     away = (
@@ -180,10 +180,6 @@ async def _cron_problem(operation: Operation, session: Session) -> str | None:
     except ServerError as error:
         cause = f" ({error.cause})" if error.cause else ""
         return f"{error.message}{cause}: {error.hint}" if error.hint else f"{error.message}{cause}"
-    return None
-
-
-async def _nothing() -> None:
     return None
 
 

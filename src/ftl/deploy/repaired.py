@@ -14,9 +14,10 @@ from ftl.releases.pruned import restore_store
 from ftl.releases.store import copy_records, write_hold
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from ftl.config.models.project import ClusterServer
+    from ftl.deploy.observe.observer import Observe
     from ftl.deploy.observe.state import Observed, ServerView
     from ftl.events import Emit
     from ftl.host.fleet import Fleet
@@ -37,7 +38,7 @@ _ASK_SECONDS = 2.0
 
 
 async def observe_reachable(
-    observe: Callable[[Fleet, str, Sequence[ClusterServer]], Awaitable[Observed]],
+    observe: Observe,
     fleet: Fleet,
     project: str,
     servers: Sequence[ClusterServer],
@@ -56,7 +57,8 @@ async def observe_reachable(
     noted: Mapping[str, float] = {}
     while waits := _waits(observed, loop_time() - began):
         for server, limit in sorted(waits.items() - noted.items()):
-            emit(Note(_waiting_text(server, limit)))
+            wait = f"waiting up to {limit:g} s for the cluster to call it down"
+            emit(Note(f"{server} cannot be reached from here: {wait}"))
         noted = waits
         await asyncio.sleep(_ASK_SECONDS)
         with suppress(ServerError):  # while a leader is elected
@@ -76,10 +78,6 @@ def _waits(observed: Observed, waited: float) -> dict[str, float]:
     return {server: limit for server, limit in limits.items() if waited < limit}
 
 
-def _waiting_text(server: str, limit: float) -> str:
-    return f"{server} cannot be reached from here: waiting up to {limit:g} s for the cluster to call it down"
-
-
 REACH_HINT = "run the command from where all servers can be reached, or make `ssh` to it work from here"
 
 
@@ -89,7 +87,7 @@ def unreachable_text(server: str) -> str:
 
 
 async def observe_repaired(
-    observe: Callable[[Fleet, str, Sequence[ClusterServer]], Awaitable[Observed]],
+    observe: Observe,
     fleet: Fleet,
     project: str,
     servers: Sequence[ClusterServer],
