@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 
     from ftl.cli.address import Address
     from ftl.cli.options import Options
-    from ftl.config.models.notification import Notification
-    from ftl.config.models.project import Project, Registry
+    from ftl.config.models.project import Project
     from ftl.config.project_files import ProjectFiles
     from ftl.config.read.parts import Parts
 
@@ -89,28 +88,16 @@ def completed_by(
     return complete
 
 
-def load_notifications(options: Options) -> tuple[Notification, ...]:
-    """Read no more of the project's file than `notify`, with the secrets in it.
+def load_section(options: Options, key: str) -> Project:
+    """Read no more of the project's file than one key at its top, with the secrets in it.
 
     Raises:
         UsageError: There is no such file or environment.
-        ConfigError: `notify` is wrong.
+        ConfigError: The section is wrong.
     """
     from ftl.config import loading
 
-    return loading.load_notifications(find_project_files(options))
-
-
-def load_registries(options: Options) -> tuple[Registry, ...]:
-    """Read no more of the project's file than `registries`, with the secrets in it.
-
-    Raises:
-        UsageError: There is no such file or environment.
-        ConfigError: `registries` is wrong.
-    """
-    from ftl.config import loading
-
-    return loading.load_registries(find_project_files(options))
+    return loading.load_section(find_project_files(options), key)
 
 
 def fetch_secrets(options: Options, names: Collection[str]) -> dict[str, str]:

@@ -7,14 +7,12 @@ Every node of a parsed file knows its file, and every variable the file that it 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from ftl.config.cross_checks import check, check_servers
-from ftl.config.models.notification import Notifications
 from ftl.config.models.project import Project
-from ftl.config.models.proxy import Registries
 from ftl.config.option_locations import server_locations
-from ftl.config.project_files import ProjectFiles, base_name, merged_file, removed_items, without_others
+from ftl.config.project_files import ProjectFiles, base_name, merged_file, removed_items
 from ftl.config.read.interpolator import Interpolator
 from ftl.config.read.parts import ADDRESS, ALL_SECRETS, WHOLE, Fetch, Parts
 from ftl.config.read.problems import Problems
@@ -30,14 +28,9 @@ from ftl.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from ftl.config.models.field_types import Section
-    from ftl.config.models.notification import Notification
-    from ftl.config.models.proxy import Registry
     from ftl.config.models.server import ClusterServer, Server
     from ftl.config.variables.sources import Variables
     from ftl.config.yaml.tree import MappingNode
-
-S = TypeVar("S", bound="Section")
 
 
 def load(
@@ -130,33 +123,19 @@ def _read_parts(
     return _project(files, reader, root, server, sandbox_servers, check_servers)
 
 
-def load_notifications(files: ProjectFiles) -> tuple[Notification, ...]:
-    """Read no more of a project than `notify`, and fetch no more than the secrets in it.
+def load_section(files: ProjectFiles, key: str) -> Project:
+    """Read no more of a project than one key at its top, and fetch no more than the secrets in it.
 
-    A rollback goes by what is deployed, and must not wait for any of this before it begins.
-
-    Raises:
-        ConfigError: The file cannot be parsed, or `notify` is wrong.
-    """
-    return _load_only("notify", Notifications, files).notify
-
-
-def load_registries(files: ProjectFiles) -> tuple[Registry, ...]:
-    """Read no more of a project than `registries`, and fetch no more than the secrets in it.
+    A rollback goes by what is deployed, and must not wait for `notify` before it begins.
 
     Raises:
-        ConfigError: The file cannot be parsed, or `registries` is wrong.
+        ConfigError: The file cannot be parsed, or the section is wrong.
     """
-    return _load_only("registries", Registries, files).registries
-
-
-def _load_only(key: str, section: type[S], files: ProjectFiles) -> S:
-    """The section of a file that has nothing but this key."""
-    problems = Problems()
+    problems, parts = Problems(), Parts(frozenset({key}))
     root = merged_file(files, problems, (key, "secrets"))
-    secrets = ProjectSecrets(root, files.folder, files.variables, only=Fetch(Parts(frozenset({key}))))
+    secrets = ProjectSecrets(root, files.folder, files.variables, only=Fetch(parts))
     variables = secrets.variables(secrets.source(problems, fetch=ALL_SECRETS))
-    read = _reader(files, problems, variables).section(section, without_others(root, (key,)), ())
+    read = _reader(files, problems, variables, parts).section(Project, root, ())
     problems.raise_found()
     return read
 

@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, cast
 
 from ftl.common.files import read_small_text
 from ftl.common.references import split
-from ftl.config.models.field_types import ListOf, Nested, Section, key
-from ftl.config.models.secret import Secret
+from ftl.config.models.project import Project
 from ftl.config.read.interpolator import Interpolator
-from ftl.config.read.parts import ALL_SECRETS, Fetch
+from ftl.config.read.parts import ALL_SECRETS, Fetch, Parts
 from ftl.config.read.problems import Problems
 from ftl.config.read.reader import Reader
 from ftl.config.read.secret_texts import SecretError
@@ -27,25 +26,19 @@ from ftl.config.variables.sources import ENV_FILE
 from ftl.config.yaml.locations import SourceFile
 from ftl.config.yaml.tree import MappingNode, ScalarNode, SequenceNode, scalars
 from ftl.databases import PRESETS
-from ftl.dataclass import dataclass
 from ftl.errors import FtlError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from ftl.config.read.parts import Parts
+    from ftl.config.models.secret import Secret
     from ftl.config.variables.sources import Variables
     from ftl.config.yaml.locations import Location
     from ftl.config.yaml.tree import Node
 
 _EXPRESSION = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)")
 _BUILD_SECRET = re.compile(r'^"?id=.*,"?env=([A-Za-z_][A-Za-z0-9_]*)')
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Secrets(Section):
-    secrets: tuple[Secret, ...] = key(ListOf(Nested(Secret)), "", ())
 
 
 class ProjectSecrets:
@@ -76,9 +69,10 @@ class ProjectSecrets:
             only: The uses that count.
         """
         self._folder = folder
-        reader = Reader(Interpolator(variables, problems or Problems()), folder, SHORT_FORMS)
+        only_secrets = Parts(frozenset({"secrets"}))
+        reader = Reader(Interpolator(variables, problems or Problems()), folder, SHORT_FORMS, only_secrets)
         section = reader.section(
-            _Secrets, MappingNode({}, root.location).replace({"secrets": root.get("secrets")}), ()
+            Project, MappingNode({}, root.location).replace({"secrets": root.get("secrets")}), ()
         )
         self.declared = {secret.name: secret for secret in section.secrets if secret.name}
         self._locations: dict[str, Location] = {

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ftl.cli.output import put, put_json
-from ftl.cli.project import LoadedProject, load_project, load_registries, load_target, load_target_parts
+from ftl.cli.project import LoadedProject, load_project, load_section, load_target, load_target_parts
 from ftl.cli.project_file import find_file
 from ftl.cli.running.run import pass_options, run
 from ftl.common.figures import count
@@ -98,7 +98,7 @@ def _checked_parts(options: Options) -> LoadedProject:
     target = load_target(options, None)
     project = load_target_parts(options, target, CHECKED)
     with suppress(ConfigError):
-        project = replace(project, registries=load_registries(options))
+        project = replace(project, registries=load_section(options, "registries").registries)
     return LoadedProject(project, target.root, target.address)
 
 

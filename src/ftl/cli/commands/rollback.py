@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ftl.cli.project import fetch_secrets, load_notifications, load_project
+from ftl.cli.project import fetch_secrets, load_project, load_section
 from ftl.cli.running.operation import OperationCall, changes_project, plan_fields
 from ftl.common.next_step import ftl
 from ftl.errors import UsageError
@@ -96,7 +96,10 @@ async def _notified(
 
     target = call.target
     notifier = Notifier(
-        "rollback", target.project, target.address.server.host, lambda: load_notifications(call.options)
+        "rollback",
+        target.project,
+        target.address.server.host,
+        lambda: load_section(call.options, "notify").notify,
     )
 
     def success(done: RollbackResult) -> Message | None:

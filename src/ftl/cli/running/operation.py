@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 import click
 
 from ftl.cli.output import Fields, put, put_table
-from ftl.cli.project import DeployedProject, load_registries, load_target, project_option
+from ftl.cli.project import DeployedProject, load_section, load_target, project_option
 from ftl.cli.running.command_line import given_command, wait_lock_option
 from ftl.cli.running.run import pass_options, run
 from ftl.cli.views.maintenance import maintenance_text
@@ -113,7 +113,7 @@ class OperationCall(NamedTuple):
         """
         if not self.target.has_file:
             raise UsageError("in the folder of ftl.yaml, without --project, its `registries` are used")
-        return load_registries(self.options)
+        return load_section(self.options, "registries").registries
 
     def run_live(
         self,

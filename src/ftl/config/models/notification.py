@@ -7,7 +7,7 @@ from dataclasses import field
 from typing import Literal, get_args
 
 from ftl.common.suggestions import closest_match
-from ftl.config.models.field_types import IMAGE, ListOf, Nested, Scalar, Section, key, key_metadata
+from ftl.config.models.field_types import IMAGE, ListOf, Scalar, Section, key, key_metadata
 from ftl.config.values.scalars import InvalidValue
 from ftl.config.values.webhooks import webhooks_of
 from ftl.dataclass import dataclass
@@ -136,12 +136,3 @@ class Notification(Section):
         if event in SERVER_EVENTS and self.is_here_alone:
             return False
         return self.events is None or event in self.events
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Notifications(Section):
-    """The file without its other sections, for commands that read no more of it."""
-
-    notify: tuple[Notification, ...] = key(
-        ListOf(Nested(Notification, "url")), "The places that get messages.", ()
-    )

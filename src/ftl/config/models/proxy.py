@@ -107,10 +107,3 @@ class Registry(Section):
         "`ftl setup` allows the server's engine to use the registry over HTTP or with an unknown certificate.",
         False,
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Registries(Section):
-    """The file without its other sections, for commands that read no more of it."""
-
-    registries: tuple[Registry, ...] = key(ListOf(Nested(Registry)), "Credentials for registries.", ())

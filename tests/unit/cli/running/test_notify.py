@@ -12,7 +12,7 @@ import pytest
 
 from ftl.cli.commands import deploy, rollback
 from ftl.cli.options import Options
-from ftl.cli.project import load_notifications, load_project, load_target
+from ftl.cli.project import load_project, load_section, load_target
 from ftl.cli.running.notify import Notifier
 from ftl.cli.running.operation import OperationCall
 from ftl.common import redact
@@ -193,7 +193,7 @@ def test_rollback_reads_notify_alone(tmp_path: Path) -> None:
     path = tmp_path / "ftl.yaml"
     project = PROJECT.replace("web:1", "'web:${NOT_SET}'")
     path.write_text(f"{project}notify: ['https://hooks.example.com/T0']\n")
-    (one,) = load_notifications(Options(file=str(path)))
+    (one,) = load_section(Options(file=str(path)), "notify").notify
     assert one.url == "https://hooks.example.com/T0"
 
 

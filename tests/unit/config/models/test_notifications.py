@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.config.dump import dump, sensitive_values
-from ftl.config.loading import load_notifications
+from ftl.config.loading import load_section
 from ftl.config.models.notification import EVENTS
 from ftl.config.models.project import Server
 from ftl.config.project_files import ProjectFiles
@@ -204,7 +204,7 @@ def test_notify_alone_is_read_whatever_else_is_wrong(folder: Path) -> None:
         folder,
         f"{HEAD}{SERVICE}    env: {{A: '${{NOT_SET}}', B: '${{OTHER}}'}}\n{secrets}notify: ['${{HOOK}}']\n",
     )
-    (one,) = load_notifications(ProjectFiles(path, read_variables(folder, {})))
+    (one,) = load_section(ProjectFiles(path, read_variables(folder, {})), "notify").notify
     assert one.url == HOOK
 
 
@@ -212,5 +212,5 @@ def test_a_secret_of_notify_that_cannot_be_fetched_is_a_problem(folder: Path) ->
     """With the name of the secret."""
     path = written(folder, f"{HEAD}{SERVICE}secrets: {{HOOK: {{command: 'false'}}}}\nnotify: ['${{HOOK}}']\n")
     with pytest.raises(ConfigError) as caught:
-        load_notifications(ProjectFiles(path, read_variables(folder, {})))
+        load_section(ProjectFiles(path, read_variables(folder, {})), "notify")
     assert "the secret HOOK" in caught.value.problems[0].message

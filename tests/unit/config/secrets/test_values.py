@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.config.dump import dump
-from ftl.config.loading import load, load_notifications
+from ftl.config.loading import load, load_section
 from ftl.config.project_files import ProjectFiles
 from ftl.config.variables.sources import read_variables
 from tests.unit.config.conftest import written
@@ -81,7 +81,7 @@ def test_only_what_is_read_of_a_file_uses_secrets(folder: Path) -> None:
     text = "secrets:\n  A: {command: [echo, x]}\n  B: {command: [/nowhere]}\nnotify: ['${HOOK}']\n"
     path = written(folder, f"{HEAD}{text}services: [{{name: web, image: 'web:${{B}}'}}]\n")
     files = ProjectFiles(path, read_variables(folder, {"PATH": "/usr/bin:/bin"}))
-    assert [one.url for one in load_notifications(files)] == ["https://a.example/x"]
+    assert [one.url for one in load_section(files, "notify").notify] == ["https://a.example/x"]
 
 
 def test_a_secret_that_nothing_uses_is_not_fetched(loaded: Load) -> None:
