@@ -7,6 +7,7 @@ terminal: `Style.line` escapes its parts, then adds colour.
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING, TextIO
 
 from ftl.dataclass import dataclass
@@ -28,24 +29,8 @@ Part = str | Span
 """A part of a line, with or without a colour."""
 
 
-def red(text: str) -> Span:
-    """Text of a failure."""
-    return Span(text, "1;31")
-
-
-def cyan(text: str) -> Span:
-    """Text of a hint."""
-    return Span(text, "36")
-
-
-def bold(text: str) -> Span:
-    """Text that stands out."""
-    return Span(text, "1")
-
-
-def dim(text: str) -> Span:
-    """Text for reference."""
-    return Span(text, "2")
+red, cyan, bold, dim = (partial(Span, code=code) for code in ("1;31", "36", "1", "2"))
+"""Text of a failure, of a hint, text that stands out, and text for reference."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ from ftl.cli.overview import COMMANDS, OPTIONS, ROOT_FLAGS
 
 TYPE_CHECKING = False  # as in `entry`
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from ftl.cli.completion.names import ProjectNames
+    from ftl.cli.completion.names import Finder
 
 
 def complete_first_words(environ: Mapping[str, str]) -> str | None:
@@ -90,7 +90,7 @@ def _complete_argument(
 
 def _names(
     shell: str,
-    find: Callable[[ProjectNames], Iterable[str]],
+    find: Finder,
     begun: str,
     given: Mapping[str, str],
     taken: Sequence[str] = (),

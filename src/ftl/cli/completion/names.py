@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     import yaml
 
+    Finder = Callable[["ProjectNames"], Iterable[str]]
+
 BACKUP_JOB = "backup."
 """`ftl.config.models.backup.JOB_PREFIX`, whose import takes longer than a key press may."""
 
@@ -73,6 +75,10 @@ class ProjectNames:
 
         return seen(kind if kind == "servers" else f"{kind}:{self.project()}")
 
+    def releases(self) -> list[str]:
+        """Releases that earlier commands have seen."""
+        return self.seen("releases")
+
     def servers(self) -> list[str]:
         """Servers: the sandbox, this machine, and those that earlier commands have used."""
         return ["sandbox", "local", *self.seen("servers")]
@@ -92,19 +98,13 @@ def _value(node: yaml.Node | None, key: str) -> yaml.Node | None:
     return next((value for name, value in pairs if name.value == key), None)
 
 
-def services(things: ProjectNames) -> Iterable[str]:
-    """Services."""
-    return things.names("services")
+def _listed(*sections: str) -> Finder:
+    return lambda things: things.names(*sections)
 
 
-def services_and_dependencies(things: ProjectNames) -> Iterable[str]:
-    """Services, then dependencies."""
-    return things.names("services", "dependencies")
-
-
-def dependencies(things: ProjectNames) -> Iterable[str]:
-    """Dependencies."""
-    return things.names("dependencies")
+services = _listed("services")
+services_and_dependencies = _listed("services", "dependencies")
+dependencies = _listed("dependencies")
 
 
 def jobs(things: ProjectNames) -> Iterable[str]:
@@ -113,22 +113,12 @@ def jobs(things: ProjectNames) -> Iterable[str]:
     return [*things.names("jobs"), *(f"{BACKUP_JOB}{name}" for name in backups)]
 
 
-def releases(things: ProjectNames) -> Iterable[str]:
-    """Releases that were seen."""
-    return things.seen("releases")
-
-
-def previews(things: ProjectNames) -> Iterable[str]:
-    """Previews that were seen."""
-    return things.seen("previews")
-
-
 def scales(things: ProjectNames) -> Iterable[str]:
     """Services, for their numbers."""
     return [f"{name}=" for name in things.names("services")]
 
 
-ARGUMENTS: dict[str, Callable[[ProjectNames], Iterable[str]]] = {
+ARGUMENTS: dict[str, Finder] = {
     "backup": dependencies,
     "build": services,
     "deploy": services,
@@ -137,7 +127,7 @@ ARGUMENTS: dict[str, Callable[[ProjectNames], Iterable[str]]] = {
     "plan": services,
     "restart": services,
     "restore": dependencies,
-    "rollback": releases,
+    "rollback": ProjectNames.releases,
     "run": services,
     "scale": scales,
     "start": services,
@@ -149,7 +139,7 @@ ARGUMENTS: dict[str, Callable[[ProjectNames], Iterable[str]]] = {
 SEVERAL = frozenset({"build", "deploy", "logs", "plan", "restart", "scale", "start", "stop", "tunnels"})
 """Commands that take several of them."""
 
-GLOBAL_OPTIONS: dict[str, Callable[[ProjectNames], Iterable[str]]] = {
+GLOBAL_OPTIONS: dict[str, Finder] = {
     "env": ProjectNames.environments,
     "server": ProjectNames.servers,
 }

@@ -11,7 +11,7 @@ from ftl.cli.completion import names
 from ftl.cli.completion.names import ProjectNames
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from ftl.cli.completion.names import Finder
 
 VARIABLE = "_FTL_COMPLETE"
 """Variable by which the shell's function asks for completions, as click names it."""
@@ -24,17 +24,17 @@ def _file(context: click.Context) -> str:
     return find_file(options_of(context).file)
 
 
-FINDERS: dict[tuple[str, str], Callable[[ProjectNames], Iterable[str]]] = {
+FINDERS: dict[tuple[str, str], Finder] = {
     ("logs", "SERVICE"): names.services_and_dependencies,
     ("exec", "SERVICE"): names.services_and_dependencies,
     ("logs", "NAME"): names.jobs,
     ("jobs", "NAME"): names.jobs,
-    ("preview", "NAME"): names.previews,
+    ("preview", "NAME"): lambda things: things.seen("previews"),
     ("sandbox", "NAME"): ProjectNames.sandboxes,
     ("", "SERVICE"): names.services,
     ("", "SERVICE=N"): names.scales,
     ("", "DEPENDENCY"): names.dependencies,
-    ("", "RELEASE"): names.releases,
+    ("", "RELEASE"): ProjectNames.releases,
     ("", "HOST"): ProjectNames.servers,
 }
 """Command and metavar -> values; an empty command is any."""
@@ -43,7 +43,7 @@ FINDERS: dict[tuple[str, str], Callable[[ProjectNames], Iterable[str]]] = {
 class CompletedText(click.types.StringParamType):
     """A text with completions."""
 
-    def __init__(self, find: Callable[[ProjectNames], Iterable[str]]) -> None:
+    def __init__(self, find: Finder) -> None:
         self._find = find
 
     def shell_complete(
