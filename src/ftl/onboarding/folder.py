@@ -31,26 +31,10 @@ _NOT_SOURCE = """
 NOT_SOURCE = frozenset(_NOT_SOURCE.split())
 """Folders that are no source of the app, besides those that begin with a dot."""
 
-_SOURCE = (
-    ".prisma",
-    ".py",
-    ".js",
-    ".mjs",
-    ".cjs",
-    ".ts",
-    ".tsx",
-    ".jsx",
-    ".vue",
-    ".svelte",
-    ".go",
-    ".rb",
-    ".php",
-    ".java",
-    ".kt",
-    ".properties",
-    ".yml",
-    ".yaml",
+_SOURCES = (
+    ".prisma .py .js .mjs .cjs .ts .tsx .jsx .vue .svelte .go .rb .php .java .kt .properties .yml .yaml"
 )
+_SOURCE = tuple(_SOURCES.split())
 _SET_ELSEWHERE = """
     PATH HOME USER LOGNAME SHELL PWD OLDPWD HOSTNAME LANG LANGUAGE LC_ALL TZ TERM TMPDIR TMP TEMP PORT
     PYTHONPATH PYTHONUNBUFFERED VIRTUAL_ENV NODE_ENV RAILS_ENV RACK_ENV DJANGO_SETTINGS_MODULE

@@ -19,19 +19,8 @@ if TYPE_CHECKING:
     from ftl.operations.views.units import Unit
     from ftl.proxy.access import RequestFigures
 
-HEADER = (
-    "SERVICE",
-    "RELEASE",
-    "REPLICAS",
-    "HEALTH",
-    "CPU",
-    "MEMORY",
-    "REQ/S",
-    "ERRORS",
-    "P95",
-    "RESTARTS",
-    "SINCE",
-)
+_COLUMNS = "SERVICE RELEASE REPLICAS HEALTH CPU MEMORY REQ/S ERRORS P95 RESTARTS SINCE"
+HEADER = tuple(_COLUMNS.split())
 OPTIONAL = ("SINCE", "RELEASE", "RESTARTS", "P95")
 """Columns that a narrow terminal does not show, the least important first."""
 

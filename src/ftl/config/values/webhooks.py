@@ -32,10 +32,10 @@ _NTFY_QUERY = urlencode({"tpl": "yes", "message": "{{.text}}"})
 
 def webhooks_of(url: str) -> tuple[str, ...]:
     """The webhooks for a URL of apprise; none for other kinds of URLs."""
-    for pattern, convert in _FORMS:
+    for pattern, convert, used in _FORMS:
         if match := pattern.fullmatch(url):
             options = parse_qs(match["query"] or "", keep_blank_values=True)
-            return convert(match) if options.keys() <= _LOOKS | _USED.get(convert, frozenset()) else ()
+            return convert(match) if options.keys() <= _LOOKS | {*used.split()} else ()
     return ()
 
 
@@ -74,48 +74,18 @@ def _option(match: re.Match[str], name: str) -> str:
     return value if re.fullmatch(r"\w+", value) else ""
 
 
-_FORMS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], tuple[str, ...]]], ...] = (
-    (_SLACK, _slack),
-    (_DISCORD, _discord),
-    (_TELEGRAM, _telegram),
-    (_NTFY, _ntfy),
-    (_MATTERMOST, _mattermost),
+_FORMS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], tuple[str, ...]], str], ...] = (
+    (_SLACK, _slack, ""),
+    (_DISCORD, _discord, "thread"),
+    (_TELEGRAM, _telegram, "topic thread"),
+    (_NTFY, _ntfy, ""),
+    (_MATTERMOST, _mattermost, ""),
 )
+"""Pattern of a URL, its webhooks, and the options that these have, too."""
 
-_LOOKS = frozenset(
-    {
-        *(
-            "format",
-            "overflow",
-            "emojis",
-            "tz",
-            "image",
-            "footer",
-            "footer_logo",
-            "timestamp",
-            "blocks",
-            "fields",
-        ),
-        *(
-            "avatar",
-            "avatar_url",
-            "icon_url",
-            "tts",
-            "silent",
-            "preview",
-            "album",
-            "mdv",
-            "content",
-            "priority",
-        ),
-        *("tags", "xtags", "click"),
-        *("verify", "rto", "cto", "retry", "wait", "optional"),
-    }
-)
+_OF_LOOKS = """
+    format overflow emojis tz image footer footer_logo timestamp blocks fields avatar avatar_url icon_url tts silent
+    preview album mdv content priority tags xtags click verify rto cto retry wait optional
+"""
+_LOOKS = frozenset(_OF_LOOKS.split())
 """Options that change how a message looks or how apprise sends it, and neither who posts nor where."""
-
-_USED: dict[Callable[[re.Match[str]], tuple[str, ...]], frozenset[str]] = {
-    _discord: frozenset({"thread"}),
-    _telegram: frozenset({"topic", "thread"}),
-}
-"""Options that a webhook has, too."""

@@ -75,22 +75,8 @@ _START = {
     if ending in ("py", "go", "js", "mjs", "cjs", "ts")
 }
 
-_CLIENTS = frozenset(
-    {
-        "axios",
-        "client",
-        "fetch",
-        "got",
-        "http",
-        "https",
-        "httpx",
-        "ky",
-        "request",
-        "requests",
-        "session",
-        "$http",
-    }
-)
+_OF_CLIENTS = "axios client fetch got http https httpx ky request requests session $http"
+_CLIENTS = frozenset(_OF_CLIENTS.split())
 """Receivers whose `get` is a request."""
 
 _OF_APP = re.compile(r"(?:app|application|routers?|routes|server|fastify|mux|hono|elysia)$", re.IGNORECASE)

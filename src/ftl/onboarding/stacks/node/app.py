@@ -27,18 +27,9 @@ if TYPE_CHECKING:
     from ftl.onboarding.folder import AppFolder
 
 
-SERVERS = (
-    "express",
-    "fastify",
-    "koa",
-    "@nestjs/core",
-    "@hapi/hapi",
-    "hono",
-    "h3",
-    "restify",
-    "polka",
-    "socket.io",
-)
+_FRAMEWORKS = "express fastify koa @nestjs/core @hapi/hapi hono h3 restify polka socket.io"
+SERVERS = tuple(_FRAMEWORKS.split())
+_STACKS = {"express": "Express", "fastify": "Fastify", "koa": "Koa", "@nestjs/core": "NestJS", "hono": "Hono"}
 
 
 def next_js(folder: AppFolder) -> str | None:
@@ -85,15 +76,7 @@ def describe_nuxt(folder: AppFolder, evidence: str) -> App:
 def describe_server(folder: AppFolder, evidence: str) -> App:
     """A server by its start script."""
     name = next((name for name in SERVERS if name in evidence), "")
-    stack = {
-        "express": "Express",
-        "fastify": "Fastify",
-        "koa": "Koa",
-        "@nestjs/core": "NestJS",
-        "hono": "Hono",
-    }.get(name, "Node")
     start = start_command(folder)
-    command, reason = start.command, start.reason
     port, port_reason = found_port(folder, 3000)
     health = found_health(folder)
     if health.path is None and (folder / "public").has("index.html"):
@@ -103,11 +86,11 @@ def describe_server(folder: AppFolder, evidence: str) -> App:
         health = page if page.path or not health.maybe else health
     app = server_app(
         folder,
-        stack,
+        _STACKS.get(name, "Node"),
         evidence,
         port,
-        command,
-        reason,
+        start.command,
+        start.reason,
         health,
         port_reason=port_reason,
         more_build=start.build,
