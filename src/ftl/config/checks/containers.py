@@ -22,7 +22,7 @@ def mounts(checks: Checks, item: Service | Dependency, path: KeyPath) -> None:
         target = parse_volume(text).target.rstrip("/")
         if target in taken:
             message = f"volumes: {target} is given twice"
-            checks.report(checks.location(*path, "volumes", index), message, "mount one volume there")
+            checks.report((*path, "volumes", index), message, "mount one volume there")
         taken.add(target)
     if item.image is None or item.build is not None:
         return
@@ -32,7 +32,7 @@ def mounts(checks: Checks, item: Service | Dependency, path: KeyPath) -> None:
         targets = [parse_volume(text).target.rstrip("/") for text in item.volumes]
         message = f"volumes: {item.image} keeps no data at {wrong}"
         hint = f"mount the volume at {right}"
-        checks.report(checks.location(*path, "volumes", targets.index(wrong)), message, hint)
+        checks.report((*path, "volumes", targets.index(wrong)), message, hint)
 
 
 def container(checks: Checks, item: Service | Dependency, path: KeyPath) -> None:
@@ -41,13 +41,13 @@ def container(checks: Checks, item: Service | Dependency, path: KeyPath) -> None
     for name in item.labels:
         if name.startswith("ftl."):
             hint = "other names are free, such as com.example.team"
-            checks.report(checks.location(*path, "labels", name), f"labels: {name} is reserved for FTL", hint)
+            checks.report((*path, "labels", name), f"labels: {name} is reserved for FTL", hint)
     for index, limit in enumerate(item.container.ulimits):
         limit_path = (*path, "container", "ulimits", index)
         is_above = limit.hard != -1 and (limit.soft > limit.hard or limit.soft == -1)
         if is_above and checks.is_given(*limit_path, "hard"):
             message = f"soft: {limit.soft} is more than hard: {limit.hard}"
-            checks.report(checks.location(*limit_path, "soft"), message)
+            checks.report((*limit_path, "soft"), message)
 
 
 def _files_below_mounts(checks: Checks, item: Service | Dependency, path: KeyPath) -> None:

@@ -11,7 +11,7 @@ from ftl.dataclass import dataclass
 if TYPE_CHECKING:
     from ftl.config.models.project import Project, Service
     from ftl.config.read.reader import Reader
-    from ftl.config.yaml.locations import Location
+    from ftl.config.yaml.locations import KeyPath, Location
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +44,9 @@ class Checks:
             return None
         return f"{removed.seen_from(location)} removes {name}: keep it there, or change {user} there, too"
 
-    def report(self, location: Location, message: str, hint: str | None = None) -> None:
-        """Report a problem."""
+    def report(self, place: Location | KeyPath, message: str, hint: str | None = None) -> None:
+        """Report a problem at a place, or at that of a value."""
+        location = self.location(*place) if isinstance(place, tuple) else place
         self.reader.report(location, message, hint)
 
 

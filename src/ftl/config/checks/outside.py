@@ -18,16 +18,16 @@ def registries(checks: Checks) -> None:
         path: KeyPath = ("registries", index)
         if registry.server in taken:
             message = f"{registry.server} is listed twice"
-            checks.report(checks.location(*path, "server"), message, "keep one of the two")
+            checks.report((*path, "server"), message, "keep one of the two")
         taken.add(registry.server)
         secrets = [name for name in ("password", "token", "command") if checks.is_given(*path, name)]
         if "password" in secrets and checks.is_missing(*path, "username"):
             message = "registries has a password but no username"
-            checks.report(checks.location(*path, "password"), message, "write `username`")
+            checks.report((*path, "password"), message, "write `username`")
         if registry.username is not None and not secrets:
             message = "registries has a username but no secret"
             hint = "write `password`, `token` or `command`"
-            checks.report(checks.location(*path, "username"), message, hint)
+            checks.report((*path, "username"), message, hint)
 
 
 def notifications(checks: Checks) -> None:
@@ -35,13 +35,13 @@ def notifications(checks: Checks) -> None:
     for index, notification in enumerate(checks.project.notify):
         path: KeyPath = ("notify", index, "events")
         if notification.events == () and not checks.is_given(*path, 0):
-            checks.report(checks.location(*path), "events is empty", "leave it out for all events")
+            checks.report(path, "events is empty", "leave it out for all events")
         for number, event in enumerate(notification.events or ()):
             if event not in SERVER_EVENTS:
                 continue
             if notification.is_here_alone:
                 message = f"events: the server sends {event} by itself, and {notification.scheme}:// is of this machine"
-                checks.report(checks.location(*path, number), message, "leave this event out")
+                checks.report((*path, number), message, "leave this event out")
         if notification.server_urls and notification.image != APPRISE_IMAGE:
             message = "image: the server posts to the webhook of this URL, without apprise"
-            checks.report(checks.location("notify", index, "image"), message, "leave it out")
+            checks.report(("notify", index, "image"), message, "leave it out")

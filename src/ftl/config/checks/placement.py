@@ -18,7 +18,7 @@ def servers(checks: Checks) -> None:
     """`servers` is in place of `server`, names each server once, and has a proxy for the routes."""
     given = checks.project.servers
     if checks.is_given("servers") and not given and not checks.reader.locations.keys() & {("servers", 0)}:
-        checks.report(checks.location("servers"), "servers is empty", "it needs at least one item")
+        checks.report(("servers",), "servers is empty", "it needs at least one item")
     hosts: dict[str, KeyPath] = {}
     addresses: dict[str, str] = {}
     for index, server in enumerate(given):
@@ -47,7 +47,7 @@ def servers(checks: Checks) -> None:
         and not checks.project.servers_on((WEB,))
     ):
         message = "servers: no server has the role web, so nothing would answer the requests of the routes"
-        checks.report(checks.location("servers"), message, "add `web` to the `roles` of a server")
+        checks.report(("servers",), message, "add `web` to the `roles` of a server")
 
 
 def _role_names(checks: Checks) -> None:
@@ -88,7 +88,7 @@ def _volumes(checks: Checks, service: Service, index: int, users: dict[str, tupl
         message = (
             f"on: the volume {named[0]} of {label(service)} is on one server, not on {', '.join(allowed)}"
         )
-        checks.report(checks.location("services", index, "on"), message, "write the host of one server")
+        checks.report(("services", index, "on"), message, "write the host of one server")
         return
     for volume in named:
         user, place = users.setdefault(volume, (service.name, allowed[0] if allowed else ""))
@@ -112,7 +112,7 @@ def dependencies(checks: Checks) -> None:
                 f"on: `{dependency.on}` is several servers ({', '.join(allowed)}), "
                 f"and a dependency such as {dependency.name} is on one, with its data"
             )
-            checks.report(checks.location(*path), message, "write the host of one server")
+            checks.report(path, message, "write the host of one server")
 
 
 def _is_known(checks: Checks, place: str, path: KeyPath) -> bool:
@@ -120,7 +120,7 @@ def _is_known(checks: Checks, place: str, path: KeyPath) -> bool:
     given = checks.project.servers
     if not checks.is_given("servers"):
         hint = "leave it out: there is one server; or list several under `servers` in place of `server`"
-        checks.report(checks.location(*path), f"on: `{place}` needs `servers`, and the file has none", hint)
+        checks.report(path, f"on: `{place}` needs `servers`, and the file has none", hint)
         return False
     if not given or checks.project.servers_on((place,)):
         return bool(given)
@@ -134,5 +134,5 @@ def _is_known(checks: Checks, place: str, path: KeyPath) -> bool:
         if "." in place or ":" in place
         else f"on: no server has the role `{place}`, and none is named so"
     )
-    checks.report(checks.location(*path), message, hint)
+    checks.report(path, message, hint)
     return False

@@ -24,13 +24,13 @@ def routes(checks: Checks) -> None:
                 if domain_missing and not checks.is_given(*path, "host"):
                     domain_missing = False
                     message = f"`domain` of project is missing: the route {route.path} has no host"
-                    checks.report(checks.location("project"), message, "write `domain` below `project`")
+                    checks.report(("project",), message, "write `domain` below `project`")
                 continue
             prefix = route.path.rstrip("/") or "/"
             if (host, prefix) in taken:
                 message = f"the route {prefix} of {host} is taken by the service {taken[host, prefix]}"
                 hint = "a path of a host belongs to one service"
-                checks.report(checks.location(*path, "path"), message, hint)
+                checks.report((*path, "path"), message, hint)
             else:
                 taken[host, prefix] = service.name or "above"
 
@@ -44,9 +44,7 @@ def forwards(checks: Checks) -> None:
     for index, service in enumerate(checks.project.services):
         if service.forwards and service.replicas > 1:
             message = f"{service.replicas} replicas cannot share the server's ports in forwards"
-            checks.report(
-                checks.location("services", index, "replicas"), message, "remove replicas or forwards"
-            )
+            checks.report(("services", index, "replicas"), message, "remove replicas or forwards")
         for number, text in enumerate(service.forwards):
             forward, location = parse_forward(text), checks.location("services", index, "forwards", number)
             other = next((name for earlier, name in taken if forward.collides(earlier)), None)
@@ -78,7 +76,7 @@ def proxy(checks: Checks) -> None:
     ):
         if getattr(checks.project.proxy, name) is not None and checks.is_missing("proxy", partner):
             message = f"proxy has {article} {name} but no {partner}"
-            checks.report(checks.location("proxy", name), message, f"write `{partner}` too")
+            checks.report(("proxy", name), message, f"write `{partner}` too")
 
 
 def redirects(checks: Checks) -> None:
@@ -90,13 +88,11 @@ def redirects(checks: Checks) -> None:
         path: KeyPath = ("proxy", "redirects", index)
         if redirect.host in served:
             message = f"redirects: {redirect.host} is the host of a route"
-            checks.report(checks.location(*path, "host"), message, "a host is either served or redirected")
+            checks.report((*path, "host"), message, "a host is either served or redirected")
         if redirect.host in taken:
-            checks.report(
-                checks.location(*path, "host"), f"redirects: {redirect.host} is given twice", "keep one"
-            )
+            checks.report((*path, "host"), f"redirects: {redirect.host} is given twice", "keep one")
         taken.add(redirect.host)
         if redirect.to and redirect.to not in served:
             hosts = ", ".join(sorted(filter(None, served))) or "none"
             message = f"redirects: no route serves {redirect.to}"
-            checks.report(checks.location(*path, "to"), message, f"the hosts of the routes: {hosts}")
+            checks.report((*path, "to"), message, f"the hosts of the routes: {hosts}")

@@ -22,25 +22,23 @@ def service(checks: Checks, service: Service, path: KeyPath) -> None:
     """A built image has no digest, requests have a port, and a hook has a command."""
     if service.build is not None and service.image is not None and "@" in service.image:
         hint = "write a tag: the built image gets its own digest"
-        checks.report(
-            checks.location(*path, "image"), "image has a digest, but build makes a new image", hint
-        )
+        checks.report((*path, "image"), "image has a digest, but build makes a new image", hint)
     if checks.is_missing(*path, "port"):
         needs = "routes" if service.routes else "a health_check" if service.health_check else None
         if needs is not None:
             message = f"{label(service)} has {needs} but no port"
-            checks.report(checks.location(*path), message, "write `port`, the port that the app listens on")
+            checks.report(path, message, "write `port`, the port that the app listens on")
     if service.recreate and service.replicas > 1:
         message = (
             f"{label(service)} has {service.replicas} replicas, but `recreate: true`: it never runs twice"
         )
         hint = "remove `recreate` if they may use their data at the same time; else remove `replicas`"
-        checks.report(checks.location(*path, "replicas"), message, hint)
+        checks.report((*path, "replicas"), message, hint)
     _protocol(checks, service, path)
     for name in ("pre", "post"):
         hook = (*path, "hooks", name)
         if checks.is_missing(*hook, "local") and checks.is_missing(*hook, "remote"):
-            checks.report(checks.location(*hook), f"{name} has neither local nor remote")
+            checks.report(hook, f"{name} has neither local nor remote")
 
 
 def _protocol(checks: Checks, service: Service, path: KeyPath) -> None:
@@ -51,11 +49,11 @@ def _protocol(checks: Checks, service: Service, path: KeyPath) -> None:
     if protocol == "tcp" and service.routes:
         message = f"{label(service)} has routes, but its protocol is tcp"
         hint = "take `routes` away; `forwards` publishes a port of the server for clients outside"
-        checks.report(checks.location(*path, "routes"), message, hint)
+        checks.report((*path, "routes"), message, hint)
     if protocol != "http" and service.health_check is not None and service.health_check.path is not None:
         message = f"{label(service)} has a health_check path, but its protocol is {protocol}"
         hint = "leave the path out: the port must accept connections; `container.health_check` runs a command"
-        checks.report(checks.location(*path, "health_check"), message, hint)
+        checks.report((*path, "health_check"), message, hint)
 
 
 def build(checks: Checks, item: Service | Dependency, path: KeyPath) -> None:
@@ -66,13 +64,13 @@ def build(checks: Checks, item: Service | Dependency, path: KeyPath) -> None:
     if build.platforms and not item.image:
         message = "build has platforms, but there is no image: only a registry gets several"
         hint = "write the registry's reference as `image`, or leave `platforms` out: the server's is built"
-        checks.report(checks.location(*path, "platforms"), message, hint)
+        checks.report((*path, "platforms"), message, hint)
     context = os.path.join(checks.reader.folder, build.context)  # noqa: PTH118
     file = os.path.join(context, build.dockerfile)  # noqa: PTH118
     if not os.path.isdir(context):  # noqa: PTH112 -- pathlib's raises for a name that is too long
         message = f"context: there is no folder {build.context}"
         hint = "it is the folder with the Dockerfile, relative to ftl.yaml"
-        checks.report(checks.location(*path, "context"), message, hint)
+        checks.report((*path, "context"), message, hint)
     elif not os.path.isfile(file):  # noqa: PTH113
         key = "dockerfile" if checks.is_given(*path, "dockerfile") else "context"
         message = f"dockerfile: there is no file {os.path.relpath(file, checks.reader.folder)}"
@@ -81,7 +79,7 @@ def build(checks: Checks, item: Service | Dependency, path: KeyPath) -> None:
             if key == "dockerfile"
             else "write one, or run an existing image with `image: NAME` in place of `build`"
         )
-        checks.report(checks.location(*path, key), message, hint)
+        checks.report((*path, key), message, hint)
     for index, secret in enumerate(build.secrets):
         _build_secret(checks, secret, (*path, "secrets", index))
     for name, value in build.args.items():
@@ -94,7 +92,7 @@ def _build_argument(checks: Checks, name: str, value: str, path: KeyPath) -> Non
         message = (
             f"args: {name} is longer than {_MAX_ARGUMENT:,} bytes, the longest that a program can be given"
         )
-        checks.report(checks.location(*path), message, "pass it as a build secret, or copy a file")
+        checks.report(path, message, "pass it as a build secret, or copy a file")
     secrets = checks.secrets_in(*path)
     if secrets and is_cli_variable(name):  # it cannot be passed by a variable of its name
         location = checks.location(*path)
