@@ -124,7 +124,7 @@ def _read_parts(
 
 
 def load_section(files: ProjectFiles, key: str) -> Project:
-    """Read no more of a project than one key at its top, and fetch no more than the secrets in it.
+    """Read no more of a project than one key, and fetch no more than the secrets in it.
 
     A rollback goes by what is deployed, and must not wait for `notify` before it begins.
 

@@ -40,8 +40,7 @@ def placeholder_notes(project: Project) -> tuple[str, ...]:
         location = project.locations.nearest(*path)
         place = location.shown
         key = next(str(step) for step in reversed(path) if isinstance(step, str))
-        note = f"{place}: {key}: {value} is a placeholder, and {consequence}"
-        notes.setdefault((value, consequence), note)
+        notes.setdefault((value, consequence), f"{place}: {key}: {value} is a placeholder, and {consequence}")
     return tuple(notes.values())
 
 

@@ -31,8 +31,7 @@ def mounts(checks: Checks, item: Service | Dependency, path: KeyPath) -> None:
         wrong, right = unused
         targets = [parse_volume(text).target.rstrip("/") for text in item.volumes]
         message = f"volumes: {item.image} keeps no data at {wrong}"
-        hint = f"mount the volume at {right}"
-        checks.report((*path, "volumes", targets.index(wrong)), message, hint)
+        checks.report((*path, "volumes", targets.index(wrong)), message, f"mount the volume at {right}")
 
 
 def container(checks: Checks, item: Service | Dependency, path: KeyPath) -> None:
@@ -46,8 +45,7 @@ def container(checks: Checks, item: Service | Dependency, path: KeyPath) -> None
         limit_path = (*path, "container", "ulimits", index)
         is_above = limit.hard != -1 and (limit.soft > limit.hard or limit.soft == -1)
         if is_above and checks.is_given(*limit_path, "hard"):
-            message = f"soft: {limit.soft} is more than hard: {limit.hard}"
-            checks.report((*limit_path, "soft"), message)
+            checks.report((*limit_path, "soft"), f"soft: {limit.soft} is more than hard: {limit.hard}")
 
 
 def _files_below_mounts(checks: Checks, item: Service | Dependency, path: KeyPath) -> None:

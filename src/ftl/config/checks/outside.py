@@ -26,8 +26,7 @@ def registries(checks: Checks) -> None:
             checks.report((*path, "password"), message, "write `username`")
         if registry.username is not None and not secrets:
             message = "registries has a username but no secret"
-            hint = "write `password`, `token` or `command`"
-            checks.report((*path, "username"), message, hint)
+            checks.report((*path, "username"), message, "write `password`, `token` or `command`")
 
 
 def notifications(checks: Checks) -> None:

@@ -29,8 +29,7 @@ def routes(checks: Checks) -> None:
             prefix = route.path.rstrip("/") or "/"
             if (host, prefix) in taken:
                 message = f"the route {prefix} of {host} is taken by the service {taken[host, prefix]}"
-                hint = "a path of a host belongs to one service"
-                checks.report((*path, "path"), message, hint)
+                checks.report((*path, "path"), message, "a path of a host belongs to one service")
             else:
                 taken[host, prefix] = service.name or "above"
 

@@ -138,8 +138,7 @@ def container_settings(reader: Reader, mapping: MappingNode, path: KeyPath) -> M
     changes: dict[str, Node | None] = {}
     files, hosts, limits = (mapping.get(name) for name in ("files", "extra_hosts", "ulimits"))
     if limits is not None and isinstance(mapping.get("container"), MappingNode):
-        hint = "keep one of the two"
-        reader.report(limits.location, "ulimits are given here and below container", hint)
+        reader.report(limits.location, "ulimits are given here and below container", "keep one of the two")
     if files is not None:
         changes["files"] = with_folders(reader, SHORT_FORMS[File].listed(files))
     for key in ("tmpfs", "on") if path[0] == "services" else ("tmpfs",):

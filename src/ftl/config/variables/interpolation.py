@@ -141,8 +141,7 @@ class _Parser:
         operator = _OPERATOR.match(text, name.end())
         if operator is None:
             unexpected = text[name.end()]
-            message = f"`{expression}` is followed by `{unexpected}`, which is not an operator"
-            raise _malformed(start, message)
+            raise _malformed(start, f"`{expression}` is followed by `{unexpected}`, which is not an operator")
         if operator[0] == "":
             raise _unclosed(start, name[0])
         if operator[0] == "}":

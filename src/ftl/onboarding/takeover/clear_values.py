@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ftl.onboarding.takeover.report import Verdict
-
 if TYPE_CHECKING:
     from ftl.onboarding.takeover.draft import Draft
 
@@ -29,7 +27,7 @@ def report_clear_values(draft: Draft) -> None:
         if clear:
             how = f"write `{clear[0]}: ${{{clear[0]}}}`, and the value into .env"
             todo = f"{', '.join(clear)} in clear, in a file that is kept in git: {how}"
-            draft.report.add(f"{name}: env", Verdict.NEEDS_YOU, todo)
+            draft.report.todo(f"{name}: env", todo)
             draft.note(name, f"env: {todo}")
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from ftl.onboarding.folder import AppFolder
 from ftl.onboarding.ignored import DOCKERIGNORE, matching, names_for, not_ignored, of_gitignore
 from ftl.onboarding.stacks.node.package_json import public_env_files
-from ftl.onboarding.takeover.report import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,8 +30,7 @@ def ignore_files(draft: Draft, folder: Path) -> None:
             continue
         name = ".dockerignore" if is_top else f"{path.relative_to(top)}/.dockerignore"
         if (path / ".dockerignore").exists():
-            todo = f"add to it, so that they are not in the image: {' '.join(missing)}"
-            draft.report.add(name, Verdict.NEEDS_YOU, todo)
+            draft.report.todo(name, f"add to it, so that they are not in the image: {' '.join(missing)}")
         else:
             public = "".join(f"{line}\n" for line in public_env_files(AppFolder(path)))
             head = "# What git ignores, and so was in no image before:"

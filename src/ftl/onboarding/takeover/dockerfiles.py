@@ -12,7 +12,6 @@ from ftl.errors import UsageError
 from ftl.onboarding.declared.procfile import command_of
 from ftl.onboarding.detect import detect
 from ftl.onboarding.starter import image_files
-from ftl.onboarding.takeover.report import Verdict
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +31,7 @@ def write_dockerfiles(draft: Draft, folder: Path) -> None:
             detected = detect(folder / context)
         except UsageError as error:
             todo = f"there is none, and none could be written: {plain(error.message)}; write one"
-            draft.report.add(path, Verdict.NEEDS_YOU, todo)
+            draft.report.todo(path, todo)
             continue
         _add(draft, folder, context, detected)
 
@@ -55,12 +54,12 @@ def _add(draft: Draft, folder: Path, context: str, detected: Detected) -> None:
     dockerfile = posixpath.normpath(posixpath.join(place, "Dockerfile"))
     what = f"for {app.stack} ({app.evidence})"
     what = f"a new file, {what}" if app.dockerfile is not None else f"the one in {place}, {what}"
-    draft.report.add(dockerfile, Verdict.CHANGED, what)
+    draft.report.changed(dockerfile, what)
     for number, todo in enumerate(app.todo):
-        draft.report.add(f"{dockerfile} [{number}]", Verdict.NEEDS_YOU, todo)
+        draft.report.todo(f"{dockerfile} [{number}]", todo)
     for volume, reason in app.volumes.items():
         todo = f"write `volumes: [{volume}]`, where there is none: {reason}"
-        draft.report.add(f"{dockerfile}: {volume}", Verdict.NEEDS_YOU, todo)
+        draft.report.todo(f"{dockerfile}: {volume}", todo)
     for name, keys in draft.services.items():
         if _context(keys) == context:
             _at_place(keys, place)
@@ -87,11 +86,9 @@ def _command(draft: Draft, name: str, keys: dict[str, object], detected: Detecte
         keys["command"] = command
     elif "port" in keys:
         del keys["command"]
-        draft.report.add(f"{name}: command", Verdict.CHANGED, f"the image's: {what}")
+        draft.report.changed(f"{name}: command", f"the image's: {what}")
     else:
-        draft.report.add(
-            f"{name}: command", Verdict.NEEDS_YOU, f"{what}: write it into a Dockerfile that has them"
-        )
+        draft.report.todo(f"{name}: command", f"{what}: write it into a Dockerfile that has them")
 
 
 def _at_place(keys: dict[str, object], place: str) -> None:
@@ -109,6 +106,5 @@ def _port(draft: Draft, name: str, keys: dict[str, object], app: App) -> None:
         env = keys.get("env")
         keys["env"] = {"PORT": str(keys["port"]), **(env if isinstance(env, dict) else {})}
         return
-    what = f"{app.port}, on which the program of the new Dockerfile listens"
-    draft.report.add(f"{name}: port", Verdict.CHANGED, what)
+    draft.report.changed(f"{name}: port", f"{app.port}, on which the program of the new Dockerfile listens")
     keys["port"] = app.port

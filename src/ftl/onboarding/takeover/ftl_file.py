@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from ftl.config.yaml.tree import MappingNode, SequenceNode
 from ftl.onboarding.takeover.draft import Draft
-from ftl.onboarding.takeover.report import Verdict
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +24,7 @@ def take_over(file: Path, root: MappingNode, folder: Path) -> Draft:
     draft = Draft(str(file), "")
     lines = root.location.file.text.split("\n")
     for key, entry in root.entries.items():
-        draft.report.add(key, Verdict.TAKEN, "", entry.key)
+        draft.report.taken(key, "", entry.key)
     for section in ("services", "dependencies"):
         items = root.get(section)
         for item in items.items if isinstance(items, SequenceNode) else ():
@@ -33,9 +32,8 @@ def take_over(file: Path, root: MappingNode, folder: Path) -> Draft:
                 name, index, column = _RENAMED.get(key), entry.key.line - 1, entry.key.column - 1
                 if name is not None and lines[index].startswith(key, column):
                     lines[index] = f"{lines[index][:column]}{name}{lines[index][column + len(key) :]}"
-                    draft.report.add(f"{section}.{key}", Verdict.CHANGED, name, entry.key)
+                    draft.report.changed(f"{section}.{key}", name, entry.key)
     if file.resolve().parent != folder.resolve():
-        todo = f"relative paths start from ftl.yaml now: they started from {file.parent}"
-        draft.report.add("paths", Verdict.NEEDS_YOU, todo)
+        draft.report.todo("paths", f"relative paths start from ftl.yaml now: they started from {file.parent}")
     draft.written = "\n".join(lines)
     return draft

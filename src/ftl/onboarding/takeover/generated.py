@@ -60,7 +60,7 @@ def make_up(draft: Draft, folder: Path, variables: Mapping[str, str]) -> None:
         draft.report.add(f"${{{name}}}", Verdict.CHANGED if is_new else Verdict.NEEDS_YOU, how)
     for text in todo:
         if ".gitignore" in text:
-            draft.report.add(".gitignore", Verdict.NEEDS_YOU, text)
+            draft.report.todo(".gitignore", text)
 
 
 def _empty(env: object) -> list[str]:

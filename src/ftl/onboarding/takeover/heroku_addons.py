@@ -101,7 +101,7 @@ def take_over_addons(draft: Draft, addons: Sequence[object]) -> None:
         variables = [_OF_ADDON.sub(prefix, one) if prefix else one for one in usual.split()]
         if not _VARIABLE.fullmatch(variables[0]):
             todo = f"`as: {prefix}` makes {variables[0]}, which is not a name of a variable: write another in app.json"
-            draft.report.add(f"addons: {plan}", Verdict.NEEDS_YOU, f"{todo}, and take it over again")
+            draft.report.todo(f"addons: {plan}", f"{todo}, and take it over again")
             continue
         _add(draft, database, dict.fromkeys(variables, database.url), f"addons: {plan}", "")
 
@@ -145,7 +145,7 @@ def report_config_vars(draft: Draft, folder: AppFolder) -> None:
     missing = sorted(demanded_variables(folder).keys() - set[str]().union(*env) - {"PORT"})
     read = f"; the code needs {', '.join(missing)}" if missing else ""
     todo = "`heroku config` names them: write `NAME: ${NAME}` in `env`, and the values into .env"
-    draft.report.add("config vars", Verdict.NEEDS_YOU, f"{todo}{read}")
+    draft.report.todo("config vars", f"{todo}{read}")
 
 
 def _add(draft: Draft, known: Database, env: dict[str, str], row: str, reason: str) -> None:

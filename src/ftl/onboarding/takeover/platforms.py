@@ -61,7 +61,7 @@ def heroku(file: Path, base: Path, variables: Mapping[str, str]) -> Draft:
         quantity = as_object(formation.get(name)).get("quantity")
         if quantity == 0 and name != "web":
             reason = "app.json starts none of it: `formation` says `quantity: 0`"
-            draft.report.add(f"{procfile}: {name}", Verdict.LEFT_OUT, reason)
+            draft.report.left_out(f"{procfile}: {name}", reason)
             continue
         if isinstance(quantity, int) and quantity > 1:
             keys["replicas"] = quantity
@@ -76,7 +76,7 @@ def heroku(file: Path, base: Path, variables: Mapping[str, str]) -> Draft:
             single = " with recreate: true, never two of it"
         draft.services[project_name(name)] = keys
         source = f"{procfile}: {name}" if processes else "the app"
-        draft.report.add(source, Verdict.CHANGED, f"the service {project_name(name)}{single}")
+        draft.report.changed(source, f"the service {project_name(name)}{single}")
     if not draft.services:
         raise _no_process(file)
     web = draft.services.get("web") or next(iter(draft.services.values()))
@@ -101,23 +101,23 @@ def _hooks(draft: Draft, web: dict[str, object], release: str, scripts: Mapping[
         hooks["pre"] = literal(" && ".join(lines))
     for key, line in before.items():
         if line:
-            draft.report.add(key, Verdict.CHANGED, "hooks.pre, before each release")
+            draft.report.changed(key, "hooks.pre, before each release")
     if after := dokku.get("postdeploy"):
         hooks["post"] = literal(str(after))
-        draft.report.add("scripts.dokku.postdeploy", Verdict.CHANGED, "hooks.post, after each release")
+        draft.report.changed("scripts.dokku.postdeploy", "hooks.post, after each release")
     if hooks:
         web["hooks"] = hooks
     for key, script in scripts.items():
         if key == "postdeploy":
             todo = f"it runs once, when an app is created: `ftl run web -- {script}` after the first deploy"
-            draft.report.add(f"scripts.{key}", Verdict.NEEDS_YOU, todo)
+            draft.report.todo(f"scripts.{key}", todo)
         elif key == "pr-predestroy":
-            draft.report.add(f"scripts.{key}", Verdict.LEFT_OUT, "it is for Heroku's review apps")
+            draft.report.left_out(f"scripts.{key}", "it is for Heroku's review apps")
         elif key != "dokku":
-            draft.report.add(f"scripts.{key}", Verdict.NEEDS_YOU, _OTHER_SCRIPT)
+            draft.report.todo(f"scripts.{key}", _OTHER_SCRIPT)
     for key in dokku:
         if key not in ("predeploy", "postdeploy"):
-            draft.report.add(f"scripts.dokku.{key}", Verdict.NEEDS_YOU, _OTHER_SCRIPT)
+            draft.report.todo(f"scripts.dokku.{key}", _OTHER_SCRIPT)
 
 
 def _heroku_env(draft: Draft, data: Mapping[str, object], texts: ComposeTexts) -> dict[str, object]:
@@ -126,7 +126,7 @@ def _heroku_env(draft: Draft, data: Mapping[str, object], texts: ComposeTexts) -
         value = given.get("value") if isinstance(given, dict) else given
         if value is not None:
             env[name] = literal(str(value))
-            draft.report.add(f"env.{name}", Verdict.CHANGED, "env")
+            draft.report.changed(f"env.{name}", "env")
         else:
             env[name] = texts.convert(f"${{{name}}}")
             options = given if isinstance(given, dict) else {}
@@ -156,18 +156,18 @@ def _heroku_rest(draft: Draft, data: Mapping[str, object], web: dict[str, object
     for name, process in as_object(data.get("formation")).items():
         if isinstance(process, dict) and process.get("quantity") != 0:
             what = "replicas; a container may use all that the server has: `resources` limits it"
-            draft.report.add(f"formation.{name}", Verdict.CHANGED, what)
+            draft.report.changed(f"formation.{name}", what)
             for key in process:
                 if key not in ("quantity", "size"):
                     fixed = "`replicas` are a fixed number, which `ftl scale` changes"
-                    draft.report.add(f"formation.{name}.{key}", Verdict.LEFT_OUT, fixed)
+                    draft.report.left_out(f"formation.{name}.{key}", fixed)
     service = next(name for name, keys in draft.services.items() if keys is web)
     for number, item in enumerate(table_list(data.get("cron"))):
         _cron(draft, f"cron[{number}]", item, service)
     left = {"name", "env", "addons", "formation", "scripts", "healthchecks", "cron"}
     for key in data:
         if key not in left:
-            draft.report.add(key, Verdict.LEFT_OUT, "it describes the app to Heroku")
+            draft.report.left_out(key, "it describes the app to Heroku")
 
 
 def _check(draft: Draft, keys: dict[str, object], row: str, check: Mapping[str, object]) -> None:
@@ -176,7 +176,7 @@ def _check(draft: Draft, keys: dict[str, object], row: str, check: Mapping[str, 
     for key in check:
         if key not in _OF_CHECK:
             todo = "FTL's check is a GET at the service's port that a 2xx passes: see that it does"
-            draft.report.add(f"{row}.{key}", Verdict.NEEDS_YOU, todo)
+            draft.report.todo(f"{row}.{key}", todo)
 
 
 def _check_verdict(keys: dict[str, object], check: Mapping[str, object]) -> tuple[Verdict, str]:
@@ -202,17 +202,17 @@ def _cron(draft: Draft, key: str, item: Mapping[str, object], service: str) -> N
     """A command with a schedule, as Dokku has it, as a job of a service."""
     schedule, command = str(item.get("schedule") or ""), str(item.get("command") or "")
     if not command.strip():
-        draft.report.add(key, Verdict.NEEDS_YOU, "it has no command: write what it runs as one of the `jobs`")
+        draft.report.todo(key, "it has no command: write what it runs as one of the `jobs`")
         return
     try:
         name = add_job(draft, service, schedule, command)
     except InvalidSchedule as error:
         todo = f"`{schedule}` {error}: write the command as one of the `jobs`, with another schedule"
-        draft.report.add(key, Verdict.NEEDS_YOU, todo)
+        draft.report.todo(key, todo)
     else:
-        draft.report.add(key, Verdict.CHANGED, f"the job {name} of {service}")
+        draft.report.changed(key, f"the job {name} of {service}")
         if item.get("maintenance"):
             todo = f"Dokku does not run it at the moment: remove the job {name}, or let it run"
-            draft.report.add(f"{key}.maintenance", Verdict.NEEDS_YOU, todo)
+            draft.report.todo(f"{key}.maintenance", todo)
         if "concurrency_policy" in item:
-            draft.report.add(f"{key}.concurrency_policy", Verdict.LEFT_OUT, "a job never runs twice at once")
+            draft.report.left_out(f"{key}.concurrency_policy", "a job never runs twice at once")

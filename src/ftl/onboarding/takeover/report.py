@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ftl.dataclass import dataclass
 
@@ -42,15 +42,44 @@ class KeyReport:
     line: int = 0
 
 
+Place = TypeVar("Place")
+
+
+class Verdicts(Generic[Place]):
+    """Verdicts on keys at places, each by a short name."""
+
+    __slots__ = ()
+
+    def add(self, key: str, verdict: Verdict, text: str = "", place: Place | None = None) -> None:
+        """Add a verdict."""
+        raise NotImplementedError
+
+    def taken(self, key: str, text: str = "", place: Place | None = None) -> None:
+        """A key is the same in ftl.yaml."""
+        self.add(key, Verdict.TAKEN, text, place)
+
+    def changed(self, key: str, text: str, place: Place | None = None) -> None:
+        """A key is another one in ftl.yaml."""
+        self.add(key, Verdict.CHANGED, text, place)
+
+    def left_out(self, key: str, text: str, place: Place | None = None) -> None:
+        """A key is not needed in ftl.yaml."""
+        self.add(key, Verdict.LEFT_OUT, text, place)
+
+    def todo(self, key: str, text: str, place: Place | None = None) -> None:
+        """A key needs the user."""
+        self.add(key, Verdict.NEEDS_YOU, text, place)
+
+
 @dataclass(slots=True)
-class TakeoverReport:
+class TakeoverReport(Verdicts["Location"]):
     """Rows in the order in which the keys were looked at."""
 
     rows: list[KeyReport] = field(default_factory=list)
 
-    def add(self, key: str, verdict: Verdict, text: str = "", location: Location | None = None) -> None:
+    def add(self, key: str, verdict: Verdict, text: str = "", place: Location | None = None) -> None:
         """Add a verdict; the last one for a key counts, and of a variable the last one at any place."""
-        file, line = (location.file.name, location.line) if location is not None else ("", 0)
+        file, line = (place.file.name, place.line) if place is not None else ("", 0)
         here = [] if key.startswith("${") else [file, line]
         self.rows = [row for row in self.rows if row.key != key or (here and here != [row.file, row.line])]
         self.rows.append(KeyReport(key, verdict, text, file, line))

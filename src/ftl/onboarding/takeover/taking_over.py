@@ -26,7 +26,6 @@ from ftl.onboarding.takeover.draft import Draft, text_of
 from ftl.onboarding.takeover.fly import fly_toml
 from ftl.onboarding.takeover.generated import make_up
 from ftl.onboarding.takeover.kamal import deploy_yml as kamal
-from ftl.onboarding.takeover.report import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -70,7 +69,7 @@ def take_over(
     for name in existing(folder, others):
         del others[name]
         todo = "it exists, and is kept as it is: rename it, then `ftl init --from` again, to have this one"
-        draft.report.add(name, Verdict.NEEDS_YOU, todo)
+        draft.report.todo(name, todo)
     return TakeoverResult({file: text_of(draft), **others}, draft.report)
 
 
@@ -127,6 +126,6 @@ def _check(draft: Draft, text: str, folder: Path, environment: Mapping[str, str]
         for problem in error.problems:
             if not problem.message.endswith(made):
                 hint = f": {plain(problem.hint)}" if problem.hint else ""
-                draft.report.add(f"ftl.yaml:{problem.line}", Verdict.NEEDS_YOU, f"{problem.message}{hint}")
+                draft.report.todo(f"ftl.yaml:{problem.line}", f"{problem.message}{hint}")
     except OSError:
         return  # a folder that cannot be written: with --dry-run that is no fault

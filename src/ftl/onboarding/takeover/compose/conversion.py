@@ -9,7 +9,7 @@ from ftl.config.yaml.tree import MappingNode, Node, SequenceNode
 from ftl.onboarding.takeover import images
 from ftl.onboarding.takeover.compose.proxies.labels import labels_of, routes_of
 from ftl.onboarding.takeover.nodes import entries, items, pairs, text
-from ftl.onboarding.takeover.report import Verdict, by_hint
+from ftl.onboarding.takeover.report import Verdict, Verdicts, by_hint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,7 +65,7 @@ class ConversionContext:
         return found if found.routes or found.refused else self.fronted.get(source, found)
 
 
-class ComposeConversion:
+class ComposeConversion(Verdicts["Node"]):
     """A service that is being converted.
 
     Attributes:
@@ -87,16 +87,16 @@ class ComposeConversion:
         if self.labelled.refused:
             context.refused.append(source)
 
-    def add(self, key: str, verdict: Verdict, what: str = "", node: Node | None = None) -> None:
+    def add(self, key: str, verdict: Verdict, text: str = "", place: Node | None = None) -> None:
         """Report the verdict on a key; one that needs the user becomes a comment in ftl.yaml, too."""
         path = f"services.{self.source}.{key}".rstrip(".")
         entry = self.node.entries.get(key.partition(".")[0].partition("[")[0])
         location: Location | None = (
-            node.location if node is not None else entry.key if entry is not None else None
+            place.location if place is not None else entry.key if entry is not None else None
         )
-        self.draft.report.add(path, verdict, what, location)
+        self.draft.report.add(path, verdict, text, location)
         if verdict is Verdict.NEEDS_YOU:
-            self.draft.note(self.name, f"{key}: {what}")
+            self.draft.note(self.name, f"{key}: {text}")
 
     def add_hint(self, key: str, hint: str, node: Node | None = None) -> None:
         """Report a key that FTL does not have, by the hint for it in ftl.yaml."""
@@ -137,20 +137,16 @@ class ComposeConversion:
         found: dict[str, str] = {}
         for index, item in enumerate(items(node)):
             if isinstance(item, (MappingNode, SequenceNode)):
-                self.add(
-                    f"{key}[{index}]", Verdict.NEEDS_YOU, "an item is not text, which Compose refuses", item
-                )
+                self.todo(f"{key}[{index}]", "an item is not text, which Compose refuses", item)
         for name, value in pairs(node).items():
             given = entries(node).get(name)
             if isinstance(given, (MappingNode, SequenceNode)):
-                self.add(
-                    f"{key}: {name}", Verdict.NEEDS_YOU, "its value is not text, which Compose refuses", given
-                )
+                self.todo(f"{key}: {name}", "its value is not text, which Compose refuses", given)
             elif value is not None:
                 found[name] = self.convert(value)
             elif name in self.context.texts.variables:
                 found[name] = f"${{{name}}}"
             else:
                 what = f"not set, and so not passed on, as in Compose: write `{name}: ${{{name}}}` once it is"
-                self.add(f"{key}: {name}", Verdict.LEFT_OUT, what)
+                self.left_out(f"{key}: {name}", what)
         return found

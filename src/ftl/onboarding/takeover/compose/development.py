@@ -6,7 +6,6 @@ import re
 from typing import TYPE_CHECKING
 
 from ftl.onboarding.takeover.nodes import entries
-from ftl.onboarding.takeover.report import Verdict
 
 if TYPE_CHECKING:
     from ftl.onboarding.takeover.compose.conversion import ComposeConversion
@@ -38,19 +37,19 @@ def report_development(conversion: ComposeConversion) -> None:
         if match := _COMMANDS.search(line):
             todo = f"`{match[0].strip()}` is for development: write the command for production"
             todo += f", or no `{key}` for that of the image" if "build" in keys else ""
-            conversion.add(key, Verdict.NEEDS_YOU, todo)
+            conversion.todo(key, todo)
     build = keys.get("build")
     stage = conversion.resolve(str(build.get("target", ""))) if isinstance(build, dict) else ""
     if _STAGES.fullmatch(stage):
         todo = f"the stage {stage} is for development: write that for production, or none for the last one"
         written_at = entries(conversion.node.get("build")).get("target")
-        conversion.add("build.target", Verdict.NEEDS_YOU, todo, written_at)
+        conversion.todo("build.target", todo, written_at)
     for name, value in conversion.mapping("env").items():
         written = conversion.resolve(str(value))
         is_environment = _ENVIRONMENTS.fullmatch(name) and written.lower() in _DEVELOPMENT
         if is_environment or (_FLAGS.fullmatch(name) and written.lower() in _TRUE):
             how = "write `production`" if is_environment else "take it away: it shows the app's inside to all"
-            conversion.add(f"environment: {name}", Verdict.NEEDS_YOU, f"{written} is for development: {how}")
+            conversion.todo(f"environment: {name}", f"{written} is for development: {how}")
 
 
 def _words(given: object) -> list[str]:

@@ -56,7 +56,7 @@ def convert_one_off(context: ConversionContext, key: str, services: Mapping[str,
             context.draft.note(context.names[user], f"hooks.pre: {sentence}")
         return
     how = "write its command as `hooks: {pre: ...}` there, if the image is the same"
-    report.add(f"services.{key}", Verdict.NEEDS_YOU, f"it runs once before {', '.join(names)}: {how}", place)
+    report.todo(f"services.{key}", f"it runs once before {', '.join(names)}: {how}", place)
 
 
 def _has_no_entrypoint(context: ConversionContext, node: MappingNode) -> bool:

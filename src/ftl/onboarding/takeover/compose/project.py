@@ -85,9 +85,7 @@ def take_over(files: Sequence[Path], base: Path, variables: Mapping[str, str]) -
     services = with_builds(services, built_by)
     for key, node in entries(root.get("services")).items():
         if key not in services:
-            draft.report.add(
-                f"services.{key}", Verdict.NEEDS_YOU, "it is not a mapping of keys", node.location
-            )
+            draft.report.todo(f"services.{key}", "it is not a mapping of keys", node.location)
     run = {key: image_of(node, texts, base) for key, node in services.items()}
     kinds = {key: _kind(key, run[key], services, texts) for key in services}
     fronted = _fronts(draft, kinds, services, run, texts, base)
@@ -131,12 +129,10 @@ def take_over(files: Sequence[Path], base: Path, variables: Mapping[str, str]) -
     _named_volumes(draft, root, texts)
     for key, location in reader.extended.items():
         if key in services:
-            draft.report.add(
-                f"services.{key}.extends", Verdict.CHANGED, "its keys, in this service", location
-            )
+            draft.report.changed(f"services.{key}.extends", "its keys, in this service", location)
     draft.demanded |= texts.demanded
     for variable, todo in texts.unset.items():
-        draft.report.add(f"${{{variable}}}", Verdict.NEEDS_YOU, todo)
+        draft.report.todo(f"${{{variable}}}", todo)
     if not draft.services:
         problem = root.location.problem(
             "none of its services is an app: there are only databases and helpers",
@@ -199,13 +195,13 @@ def _fronts(
                 todo = (
                     f"`{line}` is not taken over: see whether the app or a redirect of the project needs it"
                 )
-                draft.report.add(f"services.{key}: {line}", Verdict.NEEDS_YOU, todo, node.location)
+                draft.report.todo(f"services.{key}: {line}", todo, node.location)
         elif any(port.published == 443 for port in parse_ports(node.get("ports"), texts.resolve)[0]):
             todo = (
                 "behind FTL's proxy it must get no certificates: let its Caddyfile name `http://` addresses, or write "
                 "`routes` of the services behind it in its place"
             )
-            draft.report.add(f"services.{key}: Caddy", Verdict.NEEDS_YOU, todo, node.location)
+            draft.report.todo(f"services.{key}: Caddy", todo, node.location)
             draft.note(service_name(key), todo)
     return found
 
@@ -225,10 +221,9 @@ def _key_location(root: MappingNode, key: str) -> Location | None:
 def _top(draft: Draft, root: MappingNode) -> None:
     for key, entry in root.entries.items():
         if key == "name":
-            draft.report.add(key, Verdict.CHANGED, "project.name", entry.key)
+            draft.report.changed(key, "project.name", entry.key)
         elif key.startswith("x-"):
-            written_out = "where its anchors are used, they are written out"
-            draft.report.add(key, Verdict.LEFT_OUT, written_out, entry.key)
+            draft.report.left_out(key, "where its anchors are used, they are written out", entry.key)
         elif key not in ("services", "volumes", "secrets", "configs"):
             hint = foreign_hint(key, "") or UNKNOWN_TO_COMPOSE
             draft.report.add(key, *by_hint(hint), entry.key)
@@ -276,12 +271,12 @@ def _beside(draft: Draft, files: Sequence[Path], reader: ComposeFiles) -> None:
             if other.is_file():
                 both = f"`--from {first.name} --from {other.name}`"
                 reason = f"`docker compose` merges it, most often for development: {both} takes it over, too"
-                draft.report.add(other.name, Verdict.LEFT_OUT, reason)
+                draft.report.left_out(other.name, reason)
     for location in reader.included:
-        draft.report.add("include", Verdict.CHANGED, "its services, in this file", location)
+        draft.report.changed("include", "its services, in this file", location)
     for location in reader.env_files:
         what = "the values that its variables have now, where the included file uses them"
-        draft.report.add("include.env_file", Verdict.CHANGED, what, location)
+        draft.report.changed("include.env_file", what, location)
 
 
 def _secrets(draft: Draft, root: MappingNode) -> None:
@@ -291,8 +286,7 @@ def _secrets(draft: Draft, root: MappingNode) -> None:
         for key, node in entries(root.get(section)).items():
             name = f"{section}.{key}"
             if name not in used:
-                reason = "each service that uses it has its file or text"
-                draft.report.add(name, Verdict.LEFT_OUT, reason, node.location)
+                draft.report.left_out(name, "each service that uses it has its file or text", node.location)
 
 
 def _named_volumes(draft: Draft, root: MappingNode, texts: ComposeTexts) -> None:
@@ -305,7 +299,7 @@ def _named_volumes(draft: Draft, root: MappingNode, texts: ComposeTexts) -> None
         options = entries(node)
         name = f"volumes.{key}"
         if key not in used:
-            draft.report.add(name, Verdict.LEFT_OUT, "no service uses it", node.location)
+            draft.report.left_out(name, "no service uses it", node.location)
             continue
         named = texts.resolve(text(options.get("name")))
         external = text(options.get("external")) == "true"
@@ -314,12 +308,12 @@ def _named_volumes(draft: Draft, root: MappingNode, texts: ComposeTexts) -> None
         others = [option for option in options if option not in usual]
         if named or external:
             todo = f"FTL's volume is {draft.name}_{key}: copy the data of {named or key} into it"
-            draft.report.add(name, Verdict.NEEDS_YOU, todo, node.location)
+            draft.report.todo(name, todo, node.location)
         elif others and not is_null(node):
             volume = f"{draft.name}_{key}"
             todo = (
                 f"FTL has no options of volumes ({', '.join(others)}): create {volume} by hand on the server"
             )
-            draft.report.add(name, Verdict.NEEDS_YOU, todo, node.location)
+            draft.report.todo(name, todo, node.location)
         else:
-            draft.report.add(name, Verdict.TAKEN, f"the same data, as {draft.name}_{key}", node.location)
+            draft.report.taken(name, f"the same data, as {draft.name}_{key}", node.location)

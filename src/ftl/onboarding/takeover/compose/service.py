@@ -23,7 +23,7 @@ from ftl.onboarding.takeover.compose.keys import (
     volumes,
 )
 from ftl.onboarding.takeover.nodes import entries, items, text
-from ftl.onboarding.takeover.report import UNKNOWN_TO_COMPOSE, Verdict
+from ftl.onboarding.takeover.report import UNKNOWN_TO_COMPOSE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,8 +44,7 @@ def convert(context: ConversionContext, source: str, node: MappingNode) -> None:
     target = draft.dependencies if conversion.is_dependency else draft.services
     target[conversion.name] = conversion.keys
     if conversion.name != source:
-        what = f"its name is {conversion.name}; others must use that as host name"
-        conversion.add("", Verdict.CHANGED, what)
+        conversion.changed("", f"its name is {conversion.name}; others must use that as host name")
     for key, value in entries(node).items():
         if key not in _LATE:
             _key(conversion, key, value)
@@ -67,7 +66,7 @@ def _one_clock(conversion: ComposeConversion) -> None:
     is_alone = "routes" not in keys and "port" not in keys and keys.get("replicas", 1) == 1
     if not conversion.is_dependency and is_alone and is_periodic(conversion.source, command):
         keys["recreate"] = True
-        conversion.add(key, Verdict.CHANGED, "a clock's process, with recreate: true: never two of it")
+        conversion.changed(key, "a clock's process, with recreate: true: never two of it")
 
 
 def _one_writer(conversion: ComposeConversion) -> None:
@@ -77,28 +76,27 @@ def _one_writer(conversion: ComposeConversion) -> None:
     named = isinstance(mounts, list) and any(not str(mount).startswith("/") for mount in mounts)
     if not conversion.is_dependency and "image" in keys and named and keys.get("replicas", 1) == 1:
         keys["recreate"] = True
-        reason = "with recreate: true, since two containers must not write to one volume"
-        conversion.add("volumes", Verdict.TAKEN, reason)
+        conversion.taken("volumes", "with recreate: true, since two containers must not write to one volume")
 
 
 def _key(conversion: ComposeConversion, key: str, node: Node) -> None:
     if is_null(node) or key.startswith("x-"):
         reason = "it has no value" if is_null(node) else "where its anchors are used, they are written out"
-        conversion.add(key, Verdict.LEFT_OUT, reason)
+        conversion.left_out(key, reason)
         return
     known, form = SERVICE.get(key), describe_kind(node)
     if known is not None and known.forms and form not in known.forms:
-        conversion.add(key, Verdict.NEEDS_YOU, f"it is {form}, which Compose does not have there")
+        conversion.todo(key, f"it is {form}, which Compose does not have there")
     elif known is None:
         match = closest_match(key, SERVICE)
         hint = foreign_hint(key, "services") or UNKNOWN_TO_COMPOSE
-        conversion.add(key, Verdict.NEEDS_YOU, f"did you mean `{match}`?" if match else hint)
+        conversion.todo(key, f"did you mean `{match}`?" if match else hint)
     elif conversion.is_dependency and known.dependency_hint and key not in _HANDLERS_OF_DEPENDENCIES:
         conversion.add_hint(key, known.dependency_hint)
     elif key in _HANDLERS:
         _HANDLERS[key](conversion, key, node)
     elif known.hint and text(node) == "false":
-        conversion.add(key, Verdict.LEFT_OUT, "it is the default")
+        conversion.left_out(key, "it is the default")
     elif known.hint:
         conversion.add_hint(key, known.hint)
     else:
@@ -123,7 +121,7 @@ def _same(conversion: ComposeConversion, key: str, node: Node) -> None:
         plain = [*(mounted if isinstance(mounted, list) else []), *plain]
     if plain not in ("", [], {}):
         conversion.keys[key] = plain
-    conversion.add(key, Verdict.TAKEN)
+    conversion.taken(key)
 
 
 def _depends_on(conversion: ComposeConversion, key: str, node: Node) -> None:
@@ -131,16 +129,15 @@ def _depends_on(conversion: ComposeConversion, key: str, node: Node) -> None:
     named = list(entries(node)) or [text(item) for item in items(node)]
     services = [context.names[name] for name in named if context.kinds.get(name) == "service"]
     if not services:
-        conversion.add(key, Verdict.LEFT_OUT, "dependencies are healthy before services start")
+        conversion.left_out(key, "dependencies are healthy before services start")
         return
     conversion.keys["depends_on"] = services
     only = "for services; dependencies always come first" if len(services) < len(named) else ""
-    conversion.add(key, Verdict.TAKEN, only)
+    conversion.taken(key, only)
 
 
 def _profiles(conversion: ComposeConversion, key: str, _node: Node) -> None:
-    reason = "the profile is active; for a variant of the project, write ftl.NAME.yaml"
-    conversion.add(key, Verdict.LEFT_OUT, reason)
+    conversion.left_out(key, "the profile is active; for a variant of the project, write ftl.NAME.yaml")
 
 
 _HANDLERS: dict[str, Callable[[ComposeConversion, str, Node], None]] = {

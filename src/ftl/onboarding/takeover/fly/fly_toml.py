@@ -71,19 +71,19 @@ def fly(file: Path, base: Path) -> Draft:
     deploy = as_object(data.get("deploy"))
     if deploy.get("release_command"):
         web["hooks"] = {"pre": _text(deploy["release_command"])}
-        report.add("deploy.release_command", Verdict.CHANGED, "hooks.pre")
+        report.changed("deploy.release_command", "hooks.pre")
     for key in deploy:
         if key != "release_command":
-            report.add(f"deploy.{key}", Verdict.LEFT_OUT, "new containers are healthy before old ones stop")
-    report.add("app", Verdict.CHANGED, "project.name")
+            report.left_out(f"deploy.{key}", "new containers are healthy before old ones stop")
+    report.changed("app", "project.name")
     for key in ("env", "processes"):
         if key in data:
-            report.add(key, Verdict.CHANGED, "the services" if key == "processes" else key)
+            report.changed(key, "the services" if key == "processes" else key)
     for key in data:
         if key not in _DONE:
             report.add(key, *_OTHERS.get(key, (Verdict.NEEDS_YOU, UNKNOWN_KEY)))
     todo = "`fly secrets list` names them: write `NAME: ${NAME}` in `env`, and the values into .env"
-    report.add("secrets", Verdict.NEEDS_YOU, todo)
+    report.todo("secrets", todo)
     return draft
 
 
@@ -96,9 +96,9 @@ def _build(draft: Draft, build: Mapping[str, object]) -> dict[str, object]:
     """Image, or build with its Dockerfile, arguments and stage."""
     report = draft.report
     if build.get("builder") or build.get("buildpacks"):
-        report.add("build.builder", Verdict.LEFT_OUT, "FTL builds from a Dockerfile")
+        report.left_out("build.builder", "FTL builds from a Dockerfile")
     if build:
-        report.add("build", Verdict.CHANGED, "image" if build.get("image") else "build")
+        report.changed("build", "image" if build.get("image") else "build")
     for key in build:
         if key not in _OF_BUILD:
             report.add(f"build.{key}", *_OTHERS_OF_BUILD.get(key, (Verdict.NEEDS_YOU, UNKNOWN_KEY)))
@@ -121,12 +121,12 @@ def _start(draft: Draft, data: Mapping[str, object]) -> None:
     for key, value in as_object(data.get("experimental")).items():
         words = tuple(map(_text, value)) if isinstance(value, list) else (_text(value),)
         if key not in ("cmd", "entrypoint", "exec"):
-            draft.report.add(f"experimental.{key}", Verdict.LEFT_OUT, "it is Fly's")
+            draft.report.left_out(f"experimental.{key}", "it is Fly's")
             continue
         own = "entrypoint" if key == "exec" else {"cmd": "command"}.get(key, key)
         for keys in draft.services.values():
             keys.setdefault(own, words)
-        draft.report.add(f"experimental.{key}", Verdict.CHANGED, own)
+        draft.report.changed(f"experimental.{key}", own)
 
 
 def _settings(draft: Draft, data: Mapping[str, object]) -> None:
@@ -135,19 +135,19 @@ def _settings(draft: Draft, data: Mapping[str, object]) -> None:
         if data.get(key):
             for keys in draft.services.values():
                 keys[own] = str(data[key])
-            draft.report.add(key, Verdict.CHANGED, own)
+            draft.report.changed(key, own)
     files: list[dict[str, object]] = []
     for number, item in enumerate(table_list(data.get("files"))):
         target, source, text = item.get("guest_path"), item.get("local_path"), item.get("raw_value")
         if target and source:
             files.append({"path": target, "source": source})
-            draft.report.add(f"files[{number}]", Verdict.CHANGED, "files")
+            draft.report.changed(f"files[{number}]", "files")
         elif target and text and (decoded := _decoded(text)) is not None:
             files.append({"path": target, "content": decoded})
-            draft.report.add(f"files[{number}]", Verdict.CHANGED, "files, as text")
+            draft.report.changed(f"files[{number}]", "files, as text")
         else:
             how = "its content is not text" if text else "its text is a secret"
-            draft.report.add(f"files[{number}]", Verdict.NEEDS_YOU, f"write it as one of the `files`: {how}")
+            draft.report.todo(f"files[{number}]", f"write it as one of the `files`: {how}")
     for keys in draft.services.values() if files else ():
         keys["files"] = files
 
@@ -170,7 +170,7 @@ def _mounts(draft: Draft, data: Mapping[str, object]) -> None:
         for key in item:
             if key not in ("source", "destination", "processes"):
                 what = "a volume is a folder on the server's disk, without a size or snapshots"
-                draft.report.add(f"mounts.{key}", Verdict.LEFT_OUT, what)
+                draft.report.left_out(f"mounts.{key}", what)
         for name in users:
             keys = draft.services[name]
             add_items(keys, "volumes", f"{source}:{item.get('destination', '/data')}")
@@ -179,10 +179,10 @@ def _mounts(draft: Draft, data: Mapping[str, object]) -> None:
             "volumes, and recreate: one container at a time has them; copy the data with `fly ssh sftp get`"
         )
         if len(users) < 2:
-            draft.report.add("mounts", Verdict.CHANGED, what)
+            draft.report.changed("mounts", what)
             continue
         shared = f"{' and '.join(users)} share {source} here, and had one each"
         todo = f"{shared}: remove it where it is not needed, or rename it"
-        draft.report.add("mounts", Verdict.NEEDS_YOU, f"{what}; {todo}")
+        draft.report.todo("mounts", f"{what}; {todo}")
         for name in users:
             draft.note(name, f"volumes: {todo}")

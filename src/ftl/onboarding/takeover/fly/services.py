@@ -62,7 +62,7 @@ def convert_services(
     web = draft.services[project_name(str(first if first in processes else usual))]
     if public:
         web |= {"port": public.get("internal_port") or 8080, "routes": [{"path": "/"}]}
-        draft.report.add(place, Verdict.CHANGED, "port and routes")
+        draft.report.changed(place, "port and routes")
     check = _checks(draft, data, public, place)
     if check and "port" in web:
         web["health_check"] = check
@@ -96,21 +96,19 @@ def _checks(
         path = check.get("path")
         if grace := _time(check.get("grace_period")):
             graces.append(grace)
-            draft.report.add(f"{key}.grace_period", Verdict.CHANGED, "health_check.start_period")
+            draft.report.changed(f"{key}.grace_period", "health_check.start_period")
         is_other = check.get("type", "http" if path else "tcp") != "http" or not path
         if is_other:
-            draft.report.add(
-                key, Verdict.LEFT_OUT, "a new container has to accept connections at its port anyway"
-            )
+            draft.report.left_out(key, "a new container has to accept connections at its port anyway")
         elif found and path != found:
             todo = f"FTL has one check of a service, {found}: let that answer for {path}, too"
-            draft.report.add(key, Verdict.NEEDS_YOU, todo)
+            draft.report.todo(key, todo)
         else:
             found = str(path)
-            draft.report.add(key, Verdict.CHANGED, "health_check.path")
+            draft.report.changed(key, "health_check.path")
         for option in sorted(check.keys() - _OF_CHECK):
             todo = "FTL's check sends a plain GET: see that it passes"
-            draft.report.add(f"{key}.{option}", Verdict.NEEDS_YOU, todo)
+            draft.report.todo(f"{key}.{option}", todo)
     times: dict[str, object] = (
         {"start_period": max(graces, key=lambda grace: seconds(grace) or 0)} if graces else {}
     )
@@ -130,7 +128,7 @@ def _report_keys(draft: Draft, place: str, service: Mapping[str, object]) -> Non
             draft.report.add(f"{place}.{key}", *_OF_SERVICE.get(key, (Verdict.NEEDS_YOU, UNKNOWN_KEY)))
     if len(as_strs(service.get("processes"))) > 1:
         todo = "the first alone has it here: write `port` and `routes`, or `forwards`, of the others"
-        draft.report.add(f"{place}.processes", Verdict.NEEDS_YOU, todo)
+        draft.report.todo(f"{place}.processes", todo)
 
 
 def _public(
@@ -140,13 +138,13 @@ def _public(
     key, number = f"{place}.min_machines_running", public.get("min_machines_running")
     if isinstance(number, int) and number > 1:
         if data.get("mounts") or data.get("mount"):
-            draft.report.add(key, Verdict.LEFT_OUT, "one container at a time has the volume")
+            draft.report.left_out(key, "one container at a time has the volume")
         else:
             web["replicas"] = number
-            draft.report.add(key, Verdict.CHANGED, "replicas")
+            draft.report.changed(key, "replicas")
     if any(number not in _PROXY_PORTS for number in _port_numbers(public)):
         todo = "the proxy has 80 and 443: for other ports write `forwards`; TLS is the app's own there"
-        draft.report.add(f"{place}.ports", Verdict.NEEDS_YOU, todo)
+        draft.report.todo(f"{place}.ports", todo)
 
 
 def _is_http(service: Mapping[str, object]) -> bool:
@@ -163,7 +161,7 @@ def _published(draft: Draft, key: str, service: Mapping[str, object], web: dict[
     for kind in _CHECKS:
         for number, _ in enumerate(table_list(service.get(kind))):
             todo = "FTL checks `port` alone: for this one write a command as `container.health_check`"
-            draft.report.add(f"{key}.{kind}[{number}]", Verdict.NEEDS_YOU, todo)
+            draft.report.todo(f"{key}.{kind}[{number}]", todo)
     inner, protocol = service.get("internal_port"), str(service.get("protocol", "tcp"))
     suffix = "" if protocol == "tcp" else f"/{protocol}"
     named = as_strs(service.get("processes"))
@@ -172,17 +170,17 @@ def _published(draft: Draft, key: str, service: Mapping[str, object], web: dict[
     ports = _port_numbers(service)
     if len(ports) > _MOST_PORTS:
         todo = f"{len(ports)} ports: write those that are used as `forwards`"
-        draft.report.add(key, Verdict.NEEDS_YOU, todo)
+        draft.report.todo(key, todo)
         return
     own = [f"{port}:{inner}{suffix}" for port in ports if port not in _PROXY_PORTS]
     if inner is None or not own:
         is_http = "http" in _handlers(service)
         todo = "write `port` and `routes` of its process" if is_http else "write its ports as `forwards`"
-        draft.report.add(key, Verdict.NEEDS_YOU, todo)
+        draft.report.todo(key, todo)
         return
     if "replicas" in keys:
         todo = f"replicas cannot share the server's ports: write `forwards: [{', '.join(own)}]` or `replicas`"
-        draft.report.add(key, Verdict.NEEDS_YOU, todo)
+        draft.report.todo(key, todo)
         return
     add_items(keys, "forwards", *own)
     has_tls = any("tls" in handler for handler in _handlers(service))

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from ftl.onboarding.folder import AppFolder
 from ftl.onboarding.takeover.nodes import entries, items, text
-from ftl.onboarding.takeover.report import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,10 +31,10 @@ def write_hosts(context: ConversionContext, services: Mapping[str, Node]) -> Non
                 continue
             if replace_host(keys, host, own):
                 what = f"{own}, the host name here"
-                draft.report.add(f"services.{key}: {host}", Verdict.CHANGED, what, context.places.get(key))
+                draft.report.changed(f"services.{key}: {host}", what, context.places.get(key))
             for file in _files_that_name(context, keys, host):
                 todo = f"{file} names the host {host}: write {own}"
-                draft.report.add(f"services.{key}: {host}", Verdict.NEEDS_YOU, todo, context.places.get(key))
+                draft.report.todo(f"services.{key}: {host}", todo, context.places.get(key))
                 draft.note(name, todo)
 
 

@@ -6,7 +6,6 @@ import re
 from typing import TYPE_CHECKING
 
 from ftl.onboarding.takeover.compose.port_forms import parse_ports
-from ftl.onboarding.takeover.report import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -65,12 +64,12 @@ def _converted(
         secure = "wss" if match[0].startswith("ws") else "https"
         if host is not None and draft.domain:
             what = f"{secure}://{host}, the public address of {user}"
-            draft.report.add(row, Verdict.CHANGED, what, context.places.get(key))
+            draft.report.changed(row, what, context.places.get(key))
             return f"{secure}://{host}"
         inner = f"http://{context.names[user]}:{port.target} for containers" if user in context.names else ""
         where = f"its public address ({secure}://...) for browsers" + (f", {inner}" if inner else "")
         todo = f"{match[0]} leads to the container itself on a server: write {where}"
-        draft.report.add(row, Verdict.NEEDS_YOU, todo, context.places.get(key))
+        draft.report.todo(row, todo, context.places.get(key))
         draft.note(context.names[key], f"{place}: {todo}")
         return match[0]
 

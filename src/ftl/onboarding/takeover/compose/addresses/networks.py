@@ -34,7 +34,7 @@ def report_networks(
                        proxy if is_proxys else todo, node.location)  # fmt: skip
         elif text(options.get("internal")) == "true":
             reason = "FTL has no networks without a way out: only the server's firewall keeps containers in"
-            report.add(f"networks.{key}", Verdict.LEFT_OUT, reason, node.location)
+            report.left_out(f"networks.{key}", reason, node.location)
     for key, service in services.items():
         for network, node in entries(service.get("networks")).items():
             chosen = [option for option in ("ipv4_address", "ipv6_address") if option in entries(node)]
@@ -42,4 +42,4 @@ def report_networks(
                 reason = (
                     "the engine chooses addresses: write the name of the service where its address is used"
                 )
-                report.add(f"services.{key}.networks.{network}", Verdict.NEEDS_YOU, reason, node.location)
+                report.todo(f"services.{key}.networks.{network}", reason, node.location)

@@ -24,15 +24,15 @@ def image(conversion: ComposeConversion, key: str, node: Node) -> None:
     """The image of a service that is not built."""
     if conversion.node.get("build") is None or _is_elsewhere(conversion, conversion.node.get("build")):
         conversion.keys["image"] = image_text(text(node), conversion.context.texts)
-        conversion.add(key, Verdict.TAKEN)
+        conversion.taken(key)
     elif builder := conversion.context.built_by.get(conversion.source):
         what = (
             f"build, that of {conversion.context.names[builder]}, which makes this image: no registry has it"
         )
-        conversion.add(key, Verdict.CHANGED, what, node)
+        conversion.changed(key, what, node)
     else:
         reason = "the built image goes to the server over SSH; with `image`, FTL pushes it to that registry"
-        conversion.add(key, Verdict.LEFT_OUT, reason)
+        conversion.left_out(key, reason)
 
 
 def build(conversion: ComposeConversion, key: str, node: Node) -> None:
@@ -44,7 +44,7 @@ def build(conversion: ComposeConversion, key: str, node: Node) -> None:
     else:
         folder = _folder(conversion.resolve(text(node)))
         conversion.keys["build"] = folder
-        conversion.add(key, Verdict.TAKEN)
+        conversion.taken(key)
     if _is_elsewhere(conversion, node):
         todo = f"clone {folder}, and write `build` with its folder in place of `image`"
         del conversion.keys["build"]
@@ -53,9 +53,9 @@ def build(conversion: ComposeConversion, key: str, node: Node) -> None:
         else:
             conversion.keys["image"] = f"{_NOWHERE}/{conversion.name}"
             todo += ", which is a placeholder that nobody can pull"
-        conversion.add(key, Verdict.NEEDS_YOU, todo)
+        conversion.todo(key, todo)
     elif not (conversion.context.base / folder).is_dir():
-        conversion.add(key, Verdict.NEEDS_YOU, f"there is no folder {folder}")
+        conversion.todo(key, f"there is no folder {folder}")
 
 
 def _is_elsewhere(conversion: ComposeConversion, node: Node | None) -> bool:
@@ -77,10 +77,10 @@ def _options(conversion: ComposeConversion, node: MappingNode) -> dict[str, obje
         name = f"build.{key}"
         match key:
             case "context":
-                conversion.add(name, Verdict.TAKEN, node=value)
+                conversion.taken(name, place=value)
             case "dockerfile" | "target":
                 options[key] = conversion.text(value)
-                conversion.add(name, Verdict.TAKEN, node=value)
+                conversion.taken(name, place=value)
             case "dockerfile_inline":
                 file = f"Dockerfile.{conversion.name}"
                 path = posixpath.normpath(posixpath.join(context, file))
@@ -92,22 +92,21 @@ def _options(conversion: ComposeConversion, node: MappingNode) -> dict[str, obje
                     if conversion.convert(written) != written
                     else ""
                 )
-                conversion.add(name, Verdict.CHANGED, f"the file {path}{fixed}", value)
+                conversion.changed(name, f"the file {path}{fixed}", value)
             case "args":
                 options[key] = conversion.environment("build.args", value)
-                conversion.add(name, Verdict.TAKEN, node=value)
+                conversion.taken(name, place=value)
             case "secrets":
                 _secrets(conversion, options, value)
             case "platforms":
                 platforms = [conversion.text(item) for item in items(value)]
                 if len(platforms) == 1:
                     options["platform"] = platforms[0]
-                    conversion.add(name, Verdict.CHANGED, "build.platform", value)
+                    conversion.changed(name, "build.platform", value)
                 else:
                     conversion.add(name, *_several_platforms(conversion, platforms), value)
             case _:
-                hint = foreign_hint(key, "build")
-                conversion.add_hint(name, hint or UNKNOWN_TO_COMPOSE, value)
+                conversion.add_hint(name, foreign_hint(key, "build") or UNKNOWN_TO_COMPOSE, value)
     if options.get("dockerfile") == "Dockerfile":
         del options["dockerfile"]
     return options
@@ -146,19 +145,18 @@ def _secrets(conversion: ComposeConversion, options: dict[str, object], node: No
             missing = f"set the variable {variable}"
         elif file:
             missing = f"there is no file {file}"
-        todo = f"{missing}, and write `secrets: [{identity}]` below `build`"
-        conversion.add("build.secrets", Verdict.NEEDS_YOU, todo, item)
+        conversion.todo("build.secrets", f"{missing}, and write `secrets: [{identity}]` below `build`", item)
     if usable:
         options["secrets"] = usable
-        conversion.add("build.secrets", Verdict.TAKEN, node=node)
+        conversion.taken("build.secrets", place=node)
 
 
 def platform(conversion: ComposeConversion, key: str, node: Node) -> None:
     """The platform, which belongs to the build."""
     built = conversion.keys.get("build")
     if built is None:
-        conversion.add(key, Verdict.LEFT_OUT, "the image for the server's platform is pulled")
+        conversion.left_out(key, "the image for the server's platform is pulled")
         return
     options = built if isinstance(built, dict) else {"context": built}
     conversion.keys["build"] = {**options, "platform": conversion.text(node)}
-    conversion.add(key, Verdict.CHANGED, "build.platform")
+    conversion.changed(key, "build.platform")

@@ -31,7 +31,7 @@ def command(conversion: ComposeConversion, key: str, node: Node) -> None:
             return
     elif written := conversion.text(node).strip():
         conversion.keys[key] = " ".join(written.split("\n")) if _has_no_quotes(written) else written
-    conversion.add(key, Verdict.TAKEN)
+    conversion.taken(key)
 
 
 def _no_entrypoint(conversion: ComposeConversion) -> None:
@@ -42,13 +42,13 @@ def _no_entrypoint(conversion: ComposeConversion) -> None:
         words = shlex.split(conversion.text(node)) if _has_no_quotes(conversion.text(node)) else []
     if words:
         conversion.keys["entrypoint"] = (words[0],)
-        conversion.add("entrypoint", Verdict.CHANGED, "entrypoint: the first word of the command")
+        conversion.changed("entrypoint", "entrypoint: the first word of the command")
         conversion.keys.pop("command", None)
         if len(words) > 1:
             conversion.keys["command"] = tuple(words[1:])
     else:
         todo = "the image's entrypoint is not used in Compose: write the program to run as `entrypoint`"
-        conversion.add("entrypoint", Verdict.NEEDS_YOU, todo)
+        conversion.todo("entrypoint", todo)
 
 
 def _has_no_quotes(written: str) -> bool:
@@ -70,13 +70,11 @@ def environment(conversion: ComposeConversion, key: str, node: Node) -> None:
     of_proxy = [name for name in _OF_NGINX_PROXY if name in pairs(node)]
     for name in of_proxy:
         if conversion.labelled.routes:
-            conversion.add(
-                f"{key}: {name}", Verdict.CHANGED, "routes, port and email, as nginx-proxy read it"
-            )
+            conversion.changed(f"{key}: {name}", "routes, port and email, as nginx-proxy read it")
         else:
-            conversion.add(f"{key}: {name}", Verdict.LEFT_OUT, "FTL has its own proxy")
+            conversion.left_out(f"{key}: {name}", "FTL has its own proxy")
     if len(of_proxy) < len(pairs(node)) or not of_proxy:
-        conversion.add(key, Verdict.CHANGED, "env")
+        conversion.changed(key, "env")
 
 
 def env_file(conversion: ComposeConversion, key: str, node: Node) -> None:
@@ -135,10 +133,8 @@ def _inline(conversion: ComposeConversion, key: str, path: str) -> None:
     }
     conversion.keys["env"] = env | conversion.mapping("env")
     if path == ".env":
-        conversion.add(key, Verdict.CHANGED, "env, with the variables of .env")
+        conversion.changed(key, "env, with the variables of .env")
     elif conversion.draft.copy_values(values, base, given):
-        conversion.add(
-            key, Verdict.CHANGED, f"env, with the values of {path} in .env, which only you can read"
-        )
+        conversion.changed(key, f"env, with the values of {path} in .env, which only you can read")
     else:
-        conversion.add(key, Verdict.NEEDS_YOU, f"copy the variables of {path} to .env: `cat {path} >> .env`")
+        conversion.todo(key, f"copy the variables of {path} to .env: `cat {path} >> .env`")

@@ -17,7 +17,6 @@ from ftl.onboarding.takeover.compose.copied_files import has_copied
 from ftl.onboarding.takeover.compose.keys.text_files import has_texts
 from ftl.onboarding.takeover.nodes import entries, text
 from ftl.onboarding.takeover.paths import is_folder
-from ftl.onboarding.takeover.report import Verdict
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -132,13 +131,10 @@ def as_volume(conversion: ComposeConversion, place: str, source: str, target: st
         copied = f"docker run --rm -i -v {conversion.draft.name}_{volume}:/to busybox tar -C /to -x"
         todo = f"the volume {volume} is empty at first: copy the files of {source} into it before the app starts, as "
         todo += f"with `tar -C {shlex.quote(source)} -c . | ssh SERVER {copied}`"
-        conversion.add(place, Verdict.NEEDS_YOU, todo, item)
+        conversion.todo(place, todo, item)
     else:
-        conversion.add(
-            place,
-            Verdict.CHANGED,
-            f"the volume {volume}; data that a server has in {source} stays there",
-            item,
+        conversion.changed(
+            place, f"the volume {volume}; data that a server has in {source} stays there", item
         )
     return f"{volume}:{target}"
 

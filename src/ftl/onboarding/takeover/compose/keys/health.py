@@ -10,7 +10,6 @@ from ftl.config.yaml.tree import MappingNode
 from ftl.dataclass import dataclass
 from ftl.onboarding.takeover.nodes import entries, is_valid, items, text
 from ftl.onboarding.takeover.patience import seconds, waiting
-from ftl.onboarding.takeover.report import Verdict
 
 if TYPE_CHECKING:
     from ftl.config.yaml.tree import Node
@@ -75,10 +74,10 @@ def healthcheck(conversion: ComposeConversion, key: str, node: Node) -> None:
     """A health check: a path that FTL requests over the network, or a command in the container."""
     check = parse_check(node)
     if check.disabled:
-        conversion.add(key, Verdict.LEFT_OUT, "it is disabled: the port must accept a connection")
+        conversion.left_out(key, "it is disabled: the port must accept a connection")
         return
     if check.command is None:
-        conversion.add(key, Verdict.LEFT_OUT, "it has no test")
+        conversion.left_out(key, "it has no test")
         return
     port = conversion.keys.get("port")
     usable = check.path is not None and is_valid(addresses.probe_path, check.path)
@@ -87,7 +86,7 @@ def healthcheck(conversion: ComposeConversion, key: str, node: Node) -> None:
         conversion.keys["health_check"] = {"path": check.path, **times}
         named = "".join(f", {name}" for name in times)
         how = f"health_check.path{named}: a request over the network, each second until it passes"
-        conversion.add(key, Verdict.CHANGED, how)
+        conversion.changed(key, how)
         return
     command = check.command
     section: dict[str, object] = {
@@ -100,7 +99,6 @@ def healthcheck(conversion: ComposeConversion, key: str, node: Node) -> None:
         if written and written not in ("0", "0s"):
             section[name] = written
     if "start_interval" in entries(node):
-        reason = "FTL has none: the first check runs after `interval`"
-        conversion.add(f"{key}.start_interval", Verdict.LEFT_OUT, reason)
+        conversion.left_out(f"{key}.start_interval", "FTL has none: the first check runs after `interval`")
     conversion.keys["container"] = conversion.mapping("container") | {"health_check": section}
-    conversion.add(key, Verdict.CHANGED, "container.health_check")
+    conversion.changed(key, "container.health_check")

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from ftl.config.read.compose_keys import SERVICE
 from ftl.onboarding.takeover.nodes import entries, items, text
-from ftl.onboarding.takeover.report import Verdict
 
 if TYPE_CHECKING:
     from ftl.config.yaml.tree import Node
@@ -18,26 +17,26 @@ def network_mode(conversion: ComposeConversion, key: str, node: Node) -> None:
     mode = conversion.resolve(text(node))
     own = "each container has its own network, so that two releases can run side by side"
     if mode in ("bridge", "default"):
-        conversion.add(key, Verdict.LEFT_OUT, "each project has one private network")
+        conversion.left_out(key, "each project has one private network")
     elif mode == "host":
         todo = "publish its ports with `forwards`, and reach the server as `host-gateway` of `extra_hosts`"
-        conversion.add(key, Verdict.NEEDS_YOU, f"FTL has none: {own}; {todo}")
+        conversion.todo(key, f"FTL has none: {own}; {todo}")
     elif mode == "none":
-        conversion.add(key, Verdict.NEEDS_YOU, "FTL has none: each container is in the project's network")
+        conversion.todo(key, "FTL has none: each container is in the project's network")
     else:
         todo = "let the app use the other one as a proxy, or run both in one container"
-        conversion.add(key, Verdict.NEEDS_YOU, f"FTL has none: {own}; {todo}")
+        conversion.todo(key, f"FTL has none: {own}; {todo}")
 
 
 def privileged(conversion: ComposeConversion, key: str, node: Node) -> None:
     """All privileges, which FTL gives to no container."""
     if conversion.resolve(text(node)) == "false":
-        conversion.add(key, Verdict.LEFT_OUT, "it is the default")
+        conversion.left_out(key, "it is the default")
     elif conversion.kind == "docker":
         todo = (
             "mount the server's engine, `/var/run/docker.sock:/var/run/docker.sock`, or use another machine"
         )
-        conversion.add(key, Verdict.NEEDS_YOU, f"FTL has none, so Docker in Docker cannot run: {todo}")
+        conversion.todo(key, f"FTL has none, so Docker in Docker cannot run: {todo}")
     else:
         conversion.add_hint(key, SERVICE[key].hint)
 
@@ -53,7 +52,7 @@ def devices(conversion: ComposeConversion, key: str, node: Node) -> None:
             kept.append(device)
         else:
             todo = f"{device} is not a device file: write its files, like /dev/nvidia0"
-            conversion.add(f"{key}[{index}]", Verdict.NEEDS_YOU, todo, item)
+            conversion.todo(f"{key}[{index}]", todo, item)
     if kept:
         conversion.keys[key] = kept
-        conversion.add(key, Verdict.TAKEN)
+        conversion.taken(key)

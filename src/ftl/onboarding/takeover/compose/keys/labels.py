@@ -6,7 +6,6 @@ import re
 from typing import TYPE_CHECKING
 
 from ftl.onboarding.takeover.nodes import pairs
-from ftl.onboarding.takeover.report import Verdict
 
 if TYPE_CHECKING:
     from ftl.config.yaml.tree import Node
@@ -25,30 +24,28 @@ def labels(conversion: ComposeConversion, key: str, node: Node) -> None:
     routing = [name for name in pairs(node) if name.startswith(("traefik.", "caddy"))]
     others = {name: value or "" for name, value in pairs(node).items() if name not in routing}
     if any(name.startswith("ofelia.") for name in others):
-        conversion.add(
-            key, Verdict.NEEDS_YOU, "scheduled jobs of ofelia: write them as `jobs` of the project"
-        )
+        conversion.todo(key, "scheduled jobs of ofelia: write them as `jobs` of the project")
     elif others:
         conversion.keys["labels"] = {name: conversion.convert(value) for name, value in others.items()}
-        conversion.add(key, Verdict.TAKEN)
+        conversion.taken(key)
     labelled = conversion.labelled
     if routing and (labelled.routes or labelled.refused):
         if labelled.routes:
-            conversion.add(key, Verdict.CHANGED, "routes")
+            conversion.changed(key, "routes")
         _middlewares(conversion, key, routing, node)
     elif routing:
         reason = "traefik.enable is false: it has no routes" if labelled.is_off else "FTL has its own proxy"
-        conversion.add(key, Verdict.LEFT_OUT, reason)
+        conversion.left_out(key, reason)
     for name in routing:
         if name in labelled.refused:
             what = f"no route, since its rule has {labelled.refused[name]}: write `routes` with what may be public"
-            conversion.add(f"{key}: {name}", Verdict.NEEDS_YOU, what, node)
+            conversion.todo(f"{key}: {name}", what, node)
     for host in labelled.refused if routing else ():
         if host not in routing:
             todo = f"write a route for each host: {labelled.refused[host]}"
-            conversion.add(f"{key}: {host}", Verdict.NEEDS_YOU, todo, node)
+            conversion.todo(f"{key}: {host}", todo, node)
     for name, todo in labelled.untaken.items() if routing else ():
-        conversion.add(f"{key}: {name}", Verdict.NEEDS_YOU, todo, node)
+        conversion.todo(f"{key}: {name}", todo, node)
 
 
 def _middlewares(conversion: ComposeConversion, key: str, routing: list[str], node: Node) -> None:
@@ -66,15 +63,13 @@ def _middlewares(conversion: ComposeConversion, key: str, routing: list[str], no
             todo = (
                 "protected it, and FTL's proxy does not: let the app ask for a password before you deploy it"
             )
-            conversion.add(f"{key}: {kind}", Verdict.NEEDS_YOU, todo, node)
+            conversion.todo(f"{key}: {kind}", todo, node)
         elif kind == "stripprefix":
             labelled = conversion.labelled
             if labelled.stripped and not labelled.has_other_prefixes:
-                conversion.add(f"{key}: {kind}", Verdict.CHANGED, "strip_prefix of its routes", node)
+                conversion.changed(f"{key}: {kind}", "strip_prefix of its routes", node)
             else:
                 todo = "write `strip_prefix: true` at a route with the path that is taken away"
-                conversion.add(f"{key}: {kind}", Verdict.NEEDS_YOU, todo, node)
+                conversion.todo(f"{key}: {kind}", todo, node)
         elif kind not in _DONE_BY_FTL:
-            conversion.add(
-                f"{key}: {kind}", Verdict.NEEDS_YOU, "FTL's proxy has none: let the app do it", node
-            )
+            conversion.todo(f"{key}: {kind}", "FTL's proxy has none: let the app do it", node)

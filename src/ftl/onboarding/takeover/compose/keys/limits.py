@@ -27,29 +27,27 @@ def deploy(conversion: ComposeConversion, key: str, node: Node) -> None:
             case "labels":
                 labels(conversion, key, value)
             case _:
-                hint = DEPLOY_HINTS.get(name, UNKNOWN_TO_COMPOSE)
-                conversion.add_hint(f"{key}.{name}", hint, value)
+                conversion.add_hint(f"{key}.{name}", DEPLOY_HINTS.get(name, UNKNOWN_TO_COMPOSE), value)
 
 
 def scale(conversion: ComposeConversion, key: str, node: Node) -> None:
     """Number of replicas."""
     written = conversion.resolve(text(node))
     if conversion.is_dependency or written == "1":
-        conversion.add(key, Verdict.LEFT_OUT, "there is one container of it")
+        conversion.left_out(key, "there is one container of it")
     elif conversion.keys.get("forwards"):
-        todo = "replicas cannot share the server's ports in forwards: choose one of the two"
-        conversion.add(key, Verdict.NEEDS_YOU, todo)
+        conversion.todo(key, "replicas cannot share the server's ports in forwards: choose one of the two")
     elif written.isdecimal():
         conversion.keys["replicas"] = int(written)
-        conversion.add(key, Verdict.CHANGED, "replicas")
+        conversion.changed(key, "replicas")
     else:
-        conversion.add(key, Verdict.NEEDS_YOU, f"`{written}` is not a number: write `replicas`")
+        conversion.todo(key, f"`{written}` is not a number: write `replicas`")
 
 
 def _resources(conversion: ComposeConversion, node: Node) -> None:
     for group, value in entries(node).items():
         if group != "limits":
-            conversion.add(f"deploy.resources.{group}", Verdict.LEFT_OUT, "FTL has limits only", value)
+            conversion.left_out(f"deploy.resources.{group}", "FTL has limits only", value)
         if devices := entries(value).get("devices"):
             conversion.add_hint(f"deploy.resources.{group}.devices", SERVICE["gpus"].hint, devices)
     limits = entries(entries(node).get("limits"))
@@ -57,33 +55,33 @@ def _resources(conversion: ComposeConversion, node: Node) -> None:
     if names:
         values = {name: conversion.text(limits[name]) for name in names}
         conversion.keys["resources"] = conversion.mapping("resources") | values
-        conversion.add("deploy.resources.limits", Verdict.CHANGED, "resources")
+        conversion.changed("deploy.resources.limits", "resources")
 
 
 def limit(conversion: ComposeConversion, key: str, node: Node) -> None:
     """A limit at the level of the other keys, as in version 2 of Compose's format."""
     value = {_LIMITS[key]: conversion.text(node)}
     conversion.keys["resources"] = conversion.mapping("resources") | value
-    conversion.add(key, Verdict.CHANGED, "resources")
+    conversion.changed(key, "resources")
 
 
 def ulimits(conversion: ComposeConversion, key: str, node: Node) -> None:
     """Limits of processes."""
     conversion.keys["container"] = conversion.mapping("container") | {"ulimits": conversion.plain(node)}
-    conversion.add(key, Verdict.CHANGED, "container.ulimits")
+    conversion.changed(key, "container.ulimits")
 
 
 def stop_grace_period(conversion: ComposeConversion, key: str, node: Node) -> None:
     """Time between the stop signal and SIGKILL."""
     conversion.keys["stop_timeout"] = conversion.text(node)
-    conversion.add(key, Verdict.CHANGED, "stop_timeout")
+    conversion.changed(key, "stop_timeout")
 
 
 def restart(conversion: ComposeConversion, key: str, node: Node) -> None:
     """The restart policy; `always` is the default."""
     written = conversion.resolve(text(node))
     if written in ("always", "unless-stopped", ""):
-        conversion.add(key, Verdict.LEFT_OUT, "containers are always started again")
+        conversion.left_out(key, "containers are always started again")
     else:
         conversion.keys["restart"] = written
         todo = "if it ends by itself, write its command as `hooks` or `jobs`: a deploy waits until it keeps running"

@@ -29,12 +29,12 @@ def ports(conversion: ComposeConversion, key: str, node: Node) -> None:
     parsed, unread = parse_ports(node, conversion.resolve)
     for place, written in unread.items():
         todo = f"`{written}` is not a port: a variable in it is not set"
-        conversion.add(f"{key}{place}", Verdict.NEEDS_YOU, todo)
+        conversion.todo(f"{key}{place}", todo)
     if conversion.is_dependency:
         _of_dependency(conversion, key, parsed)
         return
     if not parsed and not unread:
-        conversion.add(key, Verdict.LEFT_OUT, "it is empty")
+        conversion.left_out(key, "it is empty")
         return
     main = _main(conversion, parsed)
     if main is not None:
@@ -43,7 +43,7 @@ def ports(conversion: ComposeConversion, key: str, node: Node) -> None:
     forwards = _forwards(conversion, key, parsed, main)
     if main is not None and main.target != 443 and any(port.published == 443 for port in parsed):
         todo = f"FTL's proxy has the certificate: port {main.target} gets plain requests, and must not redirect them"
-        conversion.add(f"{key}: 443", Verdict.NEEDS_YOU, todo, node)
+        conversion.todo(f"{key}: 443", todo, node)
     if forwards:
         conversion.keys["forwards"] = forwards
 
@@ -53,11 +53,10 @@ def _main_port(conversion: ComposeConversion, key: str, main: Port) -> None:
     labelled, context = conversion.labelled, conversion.context
     if main.is_loopback and not labelled.routes:
         reached = f"the proxy and the other services reach the port {main.target}"
-        what = f"port {main.published} on 127.0.0.1: {reached}"
-        conversion.add(f"{key}{main.place}", Verdict.LEFT_OUT, what, main.item)
+        conversion.left_out(f"{key}{main.place}", f"port {main.published} on 127.0.0.1: {reached}", main.item)
         context.local[conversion.source] = main
     elif main.published is None or labelled.routes or labelled.refused:
-        conversion.add(f"{key}{main.place}", Verdict.CHANGED, f"port: {main.target}", main.item)
+        conversion.changed(f"{key}{main.place}", f"port: {main.target}", main.item)
     else:
         context.candidates[conversion.source] = main
 
@@ -65,10 +64,9 @@ def _main_port(conversion: ComposeConversion, key: str, main: Port) -> None:
 def _of_dependency(conversion: ComposeConversion, key: str, parsed: list[Port]) -> None:
     conversion.keys["ports"] = sorted({port.target for port in parsed if port.protocol == "tcp"})
     if any(port.published and not port.is_loopback for port in parsed):
-        how = "ports, on 127.0.0.1 of the server only: `ftl tunnels` leads there"
-        conversion.add(key, Verdict.CHANGED, how)
+        conversion.changed(key, "ports, on 127.0.0.1 of the server only: `ftl tunnels` leads there")
     else:
-        conversion.add(key, Verdict.TAKEN)
+        conversion.taken(key)
 
 
 def _main(conversion: ComposeConversion, parsed: list[Port]) -> Port | None:
@@ -106,18 +104,16 @@ def _forwards(conversion: ComposeConversion, key: str, parsed: list[Port], main:
 def expose(conversion: ComposeConversion, key: str, node: Node) -> None:
     """Ports that only the project reaches."""
     if conversion.is_dependency:
-        conversion.add(key, Verdict.LEFT_OUT, "all ports of a dependency are open to the project")
+        conversion.left_out(key, "all ports of a dependency are open to the project")
         return
     if conversion.source in conversion.context.extended and is_other_program(conversion):
-        conversion.add(
-            key, Verdict.LEFT_OUT, "it is of the service that this one extends, and nothing reaches it"
-        )
+        conversion.left_out(key, "it is of the service that this one extends, and nothing reaches it")
         return
     parsed, _ = parse_ports(node, conversion.resolve)
     port = best_port(conversion, [port.target for port in parsed if port.protocol == "tcp"])
     if port is not None and "port" not in conversion.keys and conversion.node.get("ports") is None:
         set_port(conversion, port)
-    conversion.add(key, Verdict.CHANGED, "port")
+    conversion.changed(key, "port")
 
 
 def find_port(conversion: ComposeConversion) -> None:
@@ -144,7 +140,7 @@ def find_port(conversion: ComposeConversion) -> None:
     is_http = "port" in keys and "protocol" not in keys
     if labelled.health and is_http and is_valid(addresses.probe_path, labelled.health):
         keys["health_check"] = {"path": labelled.health}
-        conversion.add("labels: healthcheck.path", Verdict.CHANGED, "health_check.path")
+        conversion.changed("labels: healthcheck.path", "health_check.path")
     if labelled.email and not conversion.draft.email and "@" in labelled.email:
         conversion.draft.email = labelled.email
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from ftl.databases import NOT_HTTP_PORTS
 from ftl.onboarding.takeover.compose.images_of import dockerfile_of
-from ftl.onboarding.takeover.report import Verdict
 
 if TYPE_CHECKING:
     from ftl.onboarding.takeover.compose.conversion import ComposeConversion
@@ -49,7 +48,7 @@ def set_port(conversion: ComposeConversion, port: int) -> None:
     if protocol == "http" or (protocol == "tcp" and conversion.labelled.routes):
         return
     keys["protocol"] = protocol
-    conversion.add("port", Verdict.CHANGED, f"port: {port} with protocol: {protocol}, since {_WHY[protocol]}")
+    conversion.changed("port", f"port: {port} with protocol: {protocol}, since {_WHY[protocol]}")
 
 
 def _is_fpm(conversion: ComposeConversion) -> bool:

@@ -43,7 +43,7 @@ def configs(conversion: ComposeConversion, key: str, node: Node) -> None:
             add_file(conversion, place, target, content | _permissions(conversion, item), item)
         else:
             todo = f"write its text as one of the `files`: `{{{target}: FILE}}`"
-            conversion.add(place, Verdict.NEEDS_YOU, f"{name} has no file here: {todo}", item)
+            conversion.todo(place, f"{name} has no file here: {todo}", item)
 
 
 def secrets(conversion: ComposeConversion, key: str, node: Node) -> None:
@@ -53,7 +53,7 @@ def secrets(conversion: ComposeConversion, key: str, node: Node) -> None:
         place, secret = f"{key}[{index}]", secret_name(name)
         if not _declare(conversion, name, secret):
             todo = f"write it as `{secret}` of the project's `secrets`, and name it here in `secrets`"
-            conversion.add(place, Verdict.NEEDS_YOU, f"{name} has no file here: {todo}", item)
+            conversion.todo(place, f"{name} has no file here: {todo}", item)
             continue
         target = posixpath.join(_SECRETS, conversion.resolve(text(entries(item).get("target"))) or name)
         permissions = _permissions(conversion, item)
@@ -63,10 +63,10 @@ def secrets(conversion: ComposeConversion, key: str, node: Node) -> None:
             continue
         if obstacle := _obstacle(conversion, target):
             todo = f"name {secret} in `secrets` without `file`, for a variable: {target} cannot be a file"
-            conversion.add(place, Verdict.NEEDS_YOU, f"{todo}, {obstacle}", item)
+            conversion.todo(place, f"{todo}, {obstacle}", item)
             continue
         add_items(conversion.keys, "secrets", {"name": secret, "file": target, **permissions})
-        conversion.add(place, Verdict.CHANGED, f"secrets, as the file {target}", item)
+        conversion.changed(place, f"secrets, as the file {target}", item)
 
 
 def secret_name(name: str) -> str:
@@ -84,11 +84,11 @@ def _declare(conversion: ComposeConversion, name: str, secret: str) -> bool:
     path, report = file.removeprefix("./"), context.draft.report
     location = context.secrets[name].location
     if file and not is_file(context.base / path):
-        report.add(f"secrets.{name}", Verdict.NEEDS_YOU, f"there is no file {path}: write it", location)
+        report.todo(f"secrets.{name}", f"there is no file {path}: write it", location)
     elif not file and variable not in context.texts.variables:
-        report.add(f"secrets.{name}", Verdict.NEEDS_YOU, f"set the variable {variable} in .env", location)
+        report.todo(f"secrets.{name}", f"set the variable {variable} in .env", location)
     else:
-        report.add(f"secrets.{name}", Verdict.CHANGED, f"secrets.{secret}", location)
+        report.changed(f"secrets.{name}", f"secrets.{secret}", location)
     declared = context.draft.top.setdefault("secrets", {})
     assert isinstance(declared, dict)
     declared[secret] = {"file": path} if file else {"env": variable}
@@ -112,10 +112,10 @@ def add_file(
     obstacle = _obstacle(conversion, target)
     if file is not None and not (is_text(base / file) or has_texts(base / file, base)):
         todo = f"there is no text file {file}: write it, and `files: {{{target}: {file}}}`"
-        conversion.add(place, Verdict.NEEDS_YOU, todo, item)
+        conversion.todo(place, todo, item)
     elif obstacle:
         todo = f"build {file or 'it'} into an image (`COPY`): `files` cannot have {target}, {obstacle}"
-        conversion.add(place, Verdict.NEEDS_YOU, todo, item)
+        conversion.todo(place, todo, item)
     else:
         add_items(conversion.keys, "files", {"path": target, **how})
         verdict = Verdict.NEEDS_YOU if todo else Verdict.CHANGED
