@@ -133,7 +133,7 @@ def _parse(path: Path, problems: Problems, *, may_be_empty: bool = False) -> Map
         root, more = parse(_read(path), may_be_empty=may_be_empty)
         if not isinstance(root, MappingNode):
             message = f"the file must be a mapping, not {describe_kind(root)}"
-            raise ConfigError([root.location.problem(message, "begin with `project:`")])
+            raise root.location.error(message, "begin with `project:`")
     except ConfigError as error:
         problems.extend(error.problems)
         raise ConfigError(problems.sorted()) from error.__cause__
@@ -153,9 +153,9 @@ def _read(path: Path) -> SourceFile:
         return SourceFile(file.name, data.decode("utf-8-sig"))
     except FileNotFoundError:
         hint = f"{ftl('init')} writes one; `-f FILE` names another"
-        raise ConfigError([Location(file).problem("the file does not exist", hint)]) from None
+        raise Location(file).error("the file does not exist", hint) from None
     except OSError as error:
-        raise ConfigError([Location(file).problem(f"the file cannot be read: {error.strerror}")]) from error
+        raise Location(file).error(f"the file cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
-        raise ConfigError([Location(file, line, 1).problem("the file is not UTF-8 text")]) from error
+        raise Location(file, line, 1).error("the file is not UTF-8 text") from error

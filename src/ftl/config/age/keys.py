@@ -114,9 +114,9 @@ def read_recipients(path: Path) -> list[str]:
         file = SourceFile(file.name, read_small_text(path))
     except FileNotFoundError:
         hint = "write the public keys of all who may read the secrets into it, one per line"
-        raise ConfigError([Location(file).problem("the file does not exist", hint)]) from None
+        raise Location(file).error("the file does not exist", hint) from None
     except OSError as error:
-        raise ConfigError([Location(file).problem(f"the file cannot be read: {error.strerror}")]) from None
+        raise Location(file).error(f"the file cannot be read: {error.strerror}") from None
     recipients = list(_lines(file))
     problems = []
     for number, public in recipients:

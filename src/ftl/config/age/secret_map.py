@@ -23,7 +23,7 @@ def parse_map(text: str, file: str) -> dict[str, str]:
     root, problems = parse(source, may_be_empty=True)
     if not isinstance(root, MappingNode):
         message = f"the file must be a map of names to values, not {describe_kind(root)}"
-        raise ConfigError([Location(source, 1, 1).problem(message, "write `NAME: value`, one per line")])
+        raise Location(source, 1, 1).error(message, "write `NAME: value`, one per line")
     values: dict[str, str] = {}
     for name, entry in root.entries.items():
         try:

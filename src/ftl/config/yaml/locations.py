@@ -11,7 +11,7 @@ from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
-from ftl.errors import Problem
+from ftl.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,6 +80,10 @@ class Location:
             use = f"the value is used at {self.used_at.seen_from(self)}"
             hint = f"{hint}; {use}" if hint else use
         return Problem(message, self.file.name, self.line, self.column, self.file.line(self.line), hint)
+
+    def error(self, message: str, hint: str | None = None) -> ConfigError:
+        """Make the error for a problem at this place, which nothing can be read without."""
+        return ConfigError([self.problem(message, hint)])
 
     def seen_from(self, other: Location) -> str:
         """Name this place in a message about another one.

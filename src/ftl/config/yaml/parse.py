@@ -68,7 +68,7 @@ def parse(
         if may_be_empty:
             return MappingNode({}, Location(source, 1, 1)), builder.problems
         hint = f"{ftl('init')} writes one to start from"
-        raise ConfigError([Location(source, 1, 1).problem("the file is empty", hint)])
+        raise Location(source, 1, 1).error("the file is empty", hint)
     return builder.root, builder.problems
 
 
@@ -102,9 +102,8 @@ class _Builder:
             case yaml.DocumentStartEvent():
                 self._documents += 1
                 if self._documents > 1:
-                    raise _refused(
-                        location, "a second YAML document begins here", "one ftl.yaml holds one project"
-                    )
+                    hint = "one ftl.yaml holds one project"
+                    raise location.error("a second YAML document begins here", hint)
             case yaml.ScalarEvent():
                 self._check_tag(event.tag, location)
                 end = _location(self._source, event.end_mark).offset
@@ -114,7 +113,7 @@ class _Builder:
             case yaml.SequenceStartEvent() | yaml.MappingStartEvent():
                 self._check_tag(event.tag, location)
                 if len(self._stack) == MAX_DEPTH:
-                    raise _refused(location, _TOO_DEEP)
+                    raise location.error(_TOO_DEEP)
                 self._stack.append(_Open(location, event.anchor, isinstance(event, yaml.MappingStartEvent)))
             case yaml.SequenceEndEvent() | yaml.MappingEndEvent():
                 self._close(self._stack.pop())
@@ -135,13 +134,13 @@ class _Builder:
         parent.children.append(node)
         parent.size += size
         if parent.size > MAX_NODES:
-            raise _refused(node.location, f"the file has more than {MAX_NODES:,} values, aliases included")
+            raise node.location.error(f"the file has more than {MAX_NODES:,} values, aliases included")
 
     def _add_alias(self, name: str, location: Location) -> None:
         if any(parent.anchor == name for parent in self._stack):
-            raise _refused(location, f"the alias *{name} is inside the value of its anchor &{name}")
+            raise location.error(f"the alias *{name} is inside the value of its anchor &{name}")
         if name not in self._anchors:
-            raise _refused(location, f"the alias *{name} has no anchor &{name} above it")
+            raise location.error(f"the alias *{name} has no anchor &{name} above it")
         node, size = self._anchors[name]
         self._add(node, None, size)
 
@@ -181,10 +180,6 @@ class _Builder:
 
     def _report(self, location: Location, message: str, hint: str | None = None) -> None:
         self.problems.append(location.problem(message, hint))
-
-
-def _refused(location: Location, message: str, hint: str | None = None) -> ConfigError:
-    return ConfigError([location.problem(message, hint)])
 
 
 class _YamlMark(Protocol):

@@ -88,9 +88,7 @@ class ComposeFiles:
             if problems:
                 raise ConfigError(problems)
             if not isinstance(root, MappingNode):
-                raise ConfigError(
-                    [root.location.problem("this is not a Compose file", "it must begin with `services:`")]
-                )
+                raise root.location.error("this is not a Compose file", "it must begin with `services:`")
             bound = _bound(root, lambda text: self._texts.bind(text, self._own)) if self._own else root
             assert isinstance(bound, MappingNode)
             self._parsed[path] = bound
@@ -129,9 +127,7 @@ class ComposeFiles:
             for path, file in zip(paths, named, strict=True):
                 _refuse_missing(file, "include", path.location)
             if named[0].resolve() in self._including:
-                raise ConfigError(
-                    [item.location.problem(f"include: {text(paths[0])} includes itself", "remove one")]
-                )
+                raise item.location.error(f"include: {text(paths[0])} includes itself", "remove one")
             self._including.append(named[0].resolve())
             if isinstance(item, MappingNode) and (variables := item.get("env_file")) is not None:
                 self.env_files.append(variables.location)
@@ -162,9 +158,7 @@ class ComposeFiles:
         here = (file.resolve(), name)
         if here in seen:
             chain = " -> ".join(step for _, step in (*seen, here))
-            raise ConfigError(
-                [extends.location.problem(f"extends is circular: {chain}", "remove one `extends`")]
-            )
+            raise extends.location.error(f"extends is circular: {chain}", "remove one `extends`")
         target = text(extends) if isinstance(extends, ScalarNode) else text(entries(extends).get("service"))
         other = self._resolve(text(entries(extends).get("file")))
         source, source_file = root, file
@@ -174,7 +168,7 @@ class ComposeFiles:
             source = self._rebased(self._read(source_file), source_file.parent)
         if target not in entries(source.get("services")):
             where = f" in {other}" if other else ""
-            raise ConfigError([extends.location.problem(f"extends: there is no service {target}{where}")])
+            raise extends.location.error(f"extends: there is no service {target}{where}")
         base = self._extended(target, source, source_file, (*seen, here))
         self.extended[name] = extends.location
         own = node.replace({"extends": None})
@@ -200,7 +194,7 @@ def _refuse_missing(file: Path, key: str, location: Location) -> None:
     """
     if not file.is_file():
         hint = "write it, or take the line out: its path is relative to the file that names it"
-        raise ConfigError([location.problem(f"{key}: there is no file {display_path(file)}", hint)])
+        raise location.error(f"{key}: there is no file {display_path(file)}", hint)
 
 
 def _entries(root: MappingNode, services: dict[str, Node]) -> dict[str, MappingEntry]:

@@ -10,7 +10,6 @@ from ftl.config.values import scalars
 from ftl.config.yaml.tree import MappingNode, Node, is_null
 from ftl.databases import IMAGE_PORTS
 from ftl.dataclass import dataclass
-from ftl.errors import ConfigError
 from ftl.onboarding.names import compose_project_name, service_name
 from ftl.onboarding.takeover import images
 from ftl.onboarding.takeover.compose.addresses.hosts import write_hosts
@@ -72,10 +71,7 @@ def take_over(files: Sequence[Path], base: Path, variables: Mapping[str, str]) -
         key: node for key, node in entries(root.get("services")).items() if isinstance(node, MappingNode)
     }
     if not services:
-        problem = root.location.problem(
-            "there are no services in this file", "a Compose file has `services:`"
-        )
-        raise ConfigError([problem])
+        raise root.location.error("there are no services in this file", "a Compose file has `services:`")
     name = texts.resolve(text(root.get("name")))
     given = variables.get("COMPOSE_PROJECT_NAME") or name or files[0].resolve().parent.name
     draft = Draft(" and ".join(str(file) for file in files), compose_project_name(given))
@@ -134,11 +130,10 @@ def take_over(files: Sequence[Path], base: Path, variables: Mapping[str, str]) -
     for variable, todo in texts.unset.items():
         draft.report.todo(f"${{{variable}}}", todo)
     if not draft.services:
-        problem = root.location.problem(
+        raise root.location.error(
             "none of its services is an app: there are only databases and helpers",
             "write the app as one of the `services`, with `build` or `image`",
         )
-        raise ConfigError([problem])
     return draft
 
 
