@@ -21,7 +21,7 @@ from ftl.config.read.short_dependencies import known_dependency
 from ftl.config.read.short_forms import SHORT_FORMS
 from ftl.config.read.single_values import host_lines
 from ftl.config.variables.interpolation import MASK, InterpolationError, interpolate
-from ftl.config.yaml.tree import MappingEntry, MappingNode, Node, ScalarNode, SequenceNode, is_null
+from ftl.config.yaml.tree import MappingEntry, MappingNode, Node, ScalarNode, SequenceNode, is_null, literal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -210,7 +210,7 @@ class Merger:
             return entry.value
         if from_entry is not None:
             return from_entry(name, entry)
-        item, named = entry.value, {key: ScalarNode(name, entry.key, literal=True)}
+        item, named = entry.value, {key: literal(name, entry.key)}
         if isinstance(item, MappingNode):
             return item if key in item.entries else item.replace(named)
         short = known_dependency(item, self.variables) if nested.section is Dependency else None

@@ -24,7 +24,7 @@ from ftl.config.variables.env_file import Variable, parse_env_file
 from ftl.config.variables.interpolation import MASK, InterpolationError, interpolate, secret_reference
 from ftl.config.variables.sources import ENV_FILE
 from ftl.config.yaml.locations import SourceFile
-from ftl.config.yaml.tree import MappingNode, ScalarNode, SequenceNode, scalars
+from ftl.config.yaml.tree import MappingNode, ScalarNode, SequenceNode, mapping_of, scalars
 from ftl.databases import PRESETS
 from ftl.errors import FtlError
 
@@ -71,9 +71,7 @@ class ProjectSecrets:
         self._folder = folder
         only_secrets = Parts(frozenset({"secrets"}))
         reader = Reader(Interpolator(variables, problems or Problems()), folder, SHORT_FORMS, only_secrets)
-        section = reader.section(
-            Project, MappingNode({}, root.location).replace({"secrets": root.get("secrets")}), ()
-        )
+        section = reader.section(Project, mapping_of({"secrets": root.get("secrets")}, root.location), ())
         self.declared = {secret.name: secret for secret in section.secrets if secret.name}
         self._locations: dict[str, Location] = {
             secret.name: reader.locations[("secrets", index)] for index, secret in enumerate(section.secrets)

@@ -13,13 +13,14 @@ from ftl.common.files import MAX_BYTES, read_small_text
 from ftl.config.read.interpolator import AlreadyReported
 from ftl.config.read.problems import quoted
 from ftl.config.values.scalars import InvalidValue, local_path
-from ftl.config.yaml.tree import MappingEntry, MappingNode, Node, ScalarNode, SequenceNode
+from ftl.config.yaml.tree import MappingNode, ScalarNode, SequenceNode, literal, mapping_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ftl.config.read.reader import Reader
     from ftl.config.yaml.locations import KeyPath
+    from ftl.config.yaml.tree import MappingEntry, Node
 
 MAX_FILES = 100
 """Files of a folder: their texts are part of the project, and of the record of each release."""
@@ -38,10 +39,10 @@ class FolderRefused(Exception):
 
 def file_entry(path: str, entry: MappingEntry) -> Node:
     """An entry of `files` as a map of paths: `PATH: SOURCE`, or the other keys below the path."""
-    given = {"path": ScalarNode(path, entry.key, literal=True)}
+    given = {"path": literal(path, entry.key)}
     if isinstance(entry.value, MappingNode):
         return entry.value.replace(given)
-    return MappingNode({}, entry.key).replace({**given, "source": entry.value})
+    return mapping_of({**given, "source": entry.value}, entry.key)
 
 
 def with_content(reader: Reader, mapping: MappingNode, _path: KeyPath) -> MappingNode:
@@ -71,9 +72,9 @@ def with_content(reader: Reader, mapping: MappingNode, _path: KeyPath) -> Mappin
         hint = "build files other than text into the image"
         reader.report(name.location, f"files: {quoted(name.text)} cannot be read: {error.strerror}", hint)
         return mapping
-    values: dict[str, Node | None] = {"content": ScalarNode(content, source.location, literal=True)}
+    values: dict[str, Node | None] = {"content": literal(content, source.location)}
     if is_program and mapping.get("mode") is None:
-        values["mode"] = ScalarNode("0755", source.location, literal=True)
+        values["mode"] = literal("0755", source.location)
     return mapping.replace(values)
 
 
@@ -126,9 +127,7 @@ def _files_of(
         return
     target = item.get("path")
     for name in names:
-        values: dict[str, Node | None] = {
-            "source": ScalarNode(f"{text.rstrip('/')}/{name}", source.location, literal=True)
-        }
+        values: dict[str, Node | None] = {"source": literal(f"{text.rstrip('/')}/{name}", source.location)}
         if isinstance(target, ScalarNode):
             values["path"] = replace(target, text=f"{target.text.rstrip('/')}/{name}")
         yield item.replace(values)

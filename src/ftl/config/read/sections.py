@@ -6,7 +6,7 @@ from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ftl.config.models.field_types import LIMIT, CommandLine, ListOf, Nested, Scalar, keys_of
-from ftl.config.yaml.tree import MappingNode, Node, ScalarNode, SequenceNode
+from ftl.config.yaml.tree import Node, ScalarNode, SequenceNode, mapping_of
 
 if TYPE_CHECKING:
     from ftl.config.models.field_types import FieldType, Key, Section
@@ -19,7 +19,7 @@ def long_form(nested: Nested, node: Node) -> Node:
     key = nested.shorthand
     if key is None or not _is_value_of(keys_of(nested.section)[key], node):
         return node
-    return MappingNode({}, node.location).replace({key: node})
+    return mapping_of({key: node}, node.location)
 
 
 def _is_value_of(key: Key, node: Node) -> bool:

@@ -10,7 +10,7 @@ from ftl.config.read.interpolator import AlreadyReported
 from ftl.config.read.problems import quoted
 from ftl.config.values.scalars import InvalidValue, image
 from ftl.config.variables.interpolation import InterpolationError, interpolate
-from ftl.config.yaml.tree import MappingEntry, MappingNode, Node, ScalarNode, SequenceNode
+from ftl.config.yaml.tree import MappingNode, Node, ScalarNode, SequenceNode, literal, mapping_of
 from ftl.databases import PRESETS, Database, preset_environment
 from ftl.dataclass import dataclass
 
@@ -40,25 +40,25 @@ class ShortDependency:
     @property
     def given(self) -> MappingNode:
         """Name and image, which are all that it says."""
-        return _literals({"name": self.name, "image": self.image}, self.location)
+        name, image_name = (literal(text, self.location) for text in (self.name, self.image))
+        return mapping_of({"name": name, "image": image_name}, self.location)
 
     def defaults(self, variables: Container[str], tag: str) -> MappingNode:
         """Settings of the preset for a tag of its image; of the variables, only names matter."""
         preset, location = self.preset, self.location
-        nothing = MappingNode({}, location)
         if preset is None:
-            return nothing
+            return MappingNode({}, location)
         env = preset_environment(preset, tag, variables)
         values: dict[str, Node | None] = {
-            "env": nothing.replace({name: ScalarNode(text, location) for name, text in env.items()}),
-            "ports": SequenceNode(tuple(_literal(str(port), location) for port in preset.ports), location),
+            "env": mapping_of({name: ScalarNode(text, location) for name, text in env.items()}, location),
+            "ports": SequenceNode(tuple(literal(str(port), location) for port in preset.ports), location),
         }
         if preset.volume is not None:
-            values["volumes"] = SequenceNode((_literal(preset.volume, location),), location)
+            values["volumes"] = SequenceNode((literal(preset.volume, location),), location)
         if preset.nofile is not None:
-            limits = _literals({"nofile": str(preset.nofile)}, location)
-            values["container"] = nothing.replace({"ulimits": limits})
-        return nothing.replace(values)
+            limits = mapping_of({"nofile": literal(str(preset.nofile), location)}, location)
+            values["container"] = mapping_of({"ulimits": limits}, location)
+        return mapping_of(values, location)
 
     def tag_of(self, node: Node | None, variables: Mapping[str, str]) -> str:
         """The tag of another image in its place, where that is one of the preset; else its own."""
@@ -83,7 +83,8 @@ def dependency(reader: Reader, node: ScalarNode) -> MappingNode:
     short = _short(reference, location)
     if short.preset is None:
         _check_image(reader, node, location, reference)
-    return short.given.replace(_values(short.defaults(reader.interpolator.variables, tag)))
+    defaults = short.defaults(reader.interpolator.variables, tag)
+    return short.given.replace({name: entry.value for name, entry in defaults.entries.items()})
 
 
 def known_dependency(node: Node, variables: Mapping[str, str]) -> ShortDependency | None:
@@ -120,17 +121,3 @@ def _check_image(reader: Reader, node: ScalarNode, location: Location, reference
     except InvalidValue as error:
         reader.report(location, f"dependencies: {quoted(node.text)} {error.message}", error.hint)
         raise AlreadyReported from None
-
-
-def _values(mapping: MappingNode) -> dict[str, Node]:
-    return {name: entry.value for name, entry in mapping.entries.items()}
-
-
-def _literals(texts: Mapping[str, str], location: Location) -> MappingNode:
-    return MappingNode(
-        {name: MappingEntry(location, _literal(text, location)) for name, text in texts.items()}, location
-    )
-
-
-def _literal(text: str, location: Location) -> ScalarNode:
-    return ScalarNode(text, location, literal=True)

@@ -32,13 +32,14 @@ from ftl.config.read.single_values import build_secret, host_lines
 from ftl.config.values.scalars import InvalidValue, local_path
 from ftl.config.variables.env_file import Variable, parse_env_file
 from ftl.config.yaml.locations import SourceFile, display_path
-from ftl.config.yaml.tree import MappingEntry, MappingNode, Node, ScalarNode, SequenceNode, is_null
+from ftl.config.yaml.tree import MappingNode, ScalarNode, SequenceNode, is_null, literal, mapping_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ftl.config.read.reader import Reader
     from ftl.config.yaml.locations import KeyPath, Location
+    from ftl.config.yaml.tree import MappingEntry, Node
 
 
 def project(reader: Reader, mapping: MappingNode, _path: KeyPath) -> MappingNode:
@@ -50,7 +51,7 @@ def project(reader: Reader, mapping: MappingNode, _path: KeyPath) -> MappingNode
         if not (is_null(entry.value) or (isinstance(entry.value, MappingNode) and not entry.value.entries)):
             hint = "remove them: volumes have no options here"
             reader.report(entry.value.location, f"volumes: `{name}` has options", hint)
-    names = tuple(ScalarNode(name, entry.key, literal=True) for name, entry in volumes.entries.items())
+    names = tuple(literal(name, entry.key) for name, entry in volumes.entries.items())
     return mapping.replace({"volumes": SequenceNode(names, volumes.location)})
 
 
@@ -58,7 +59,7 @@ def secret_entry(name: str, entry: MappingEntry) -> Node:
     """An entry of `secrets` as a map of names, the form in which it is meant to be written."""
     if not isinstance(entry.value, MappingNode):
         return entry.value
-    return entry.value.replace({"name": ScalarNode(name, entry.key, literal=True)})
+    return entry.value.replace({"name": literal(name, entry.key)})
 
 
 def _service_secrets(reader: Reader, names: Node | None) -> tuple[dict[str, Variable], list[MappingNode]]:
@@ -74,10 +75,8 @@ def _service_secrets(reader: Reader, names: Node | None) -> tuple[dict[str, Vari
         if node.text in reader.secrets:
             if node.text in variables and isinstance(item, MappingNode) and target is not None:
                 content = ScalarNode(f"${{{node.text}}}", node.location)
-                mode = item.get("mode") or ScalarNode("0400", node.location, literal=True)
-                file = MappingNode({}, item.location).replace(
-                    {"path": target, "content": content, "mode": mode}
-                )
+                mode = item.get("mode") or literal("0400", node.location)
+                file = mapping_of({"path": target, "content": content, "mode": mode}, item.location)
                 files.append(file.replace({"owner": item.get("owner")}))
             elif node.text in variables:
                 found[node.text] = replace(variables.find(node.text), location=node.location)
@@ -95,7 +94,7 @@ def moved_service(mapping: MappingNode) -> MappingNode:
     if entry is None or mapping.get("build") is not None:
         return mapping
     context = entry.value
-    build = context if is_null(context) else MappingNode({}, context.location).replace({"context": context})
+    build = context if is_null(context) else mapping_of({"context": context}, context.location)
     return mapping.replace({"path": None, "build": build})
 
 
@@ -194,16 +193,15 @@ def limit_entry(name: str, entry: MappingEntry) -> Node:
     `nofile: 65535` or `nofile: {soft: 1024, hard: 65535}`.
     """
     value = entry.value
-    name_node = {"name": ScalarNode(name, entry.key, literal=True)}
+    name_node = {"name": literal(name, entry.key)}
     if isinstance(value, MappingNode):
         return MappingNode(value.entries, entry.key).replace(name_node)
-    return MappingNode({}, entry.key).replace({**name_node, "soft": value, "hard": value})
+    return mapping_of({**name_node, "soft": value, "hard": value}, entry.key)
 
 
 def redirect_entry(host: str, entry: MappingEntry) -> Node:
     """An entry of `redirects` as a map of hosts."""
-    host_node = ScalarNode(host, entry.key, literal=True)
-    return MappingNode({}, entry.key).replace({"host": host_node, "to": entry.value})
+    return mapping_of({"host": literal(host, entry.key), "to": entry.value}, entry.key)
 
 
 def build(_reader: Reader, mapping: MappingNode, _path: KeyPath) -> MappingNode:
@@ -234,7 +232,7 @@ def dependency_section(reader: Reader, mapping: MappingNode, path: KeyPath) -> M
         mapping = mapping.replace({"on": place.items[0] if len(place.items) == 1 else None})
     if mapping.get("build") is None or mapping.get("image") is not None:
         return mapping
-    return mapping.replace({"image": ScalarNode("built", mapping.location, literal=True)})
+    return mapping.replace({"image": literal("built", mapping.location)})
 
 
 _ULIMITS = "Short form of `container: {ulimits: ...}`, as in Compose."

@@ -8,13 +8,10 @@ from typing import TYPE_CHECKING
 
 from ftl.config.read.interpolator import AlreadyReported
 from ftl.config.read.problems import quoted
-from ftl.config.yaml.tree import MappingEntry, MappingNode, Node, ScalarNode, SequenceNode
+from ftl.config.yaml.tree import MappingNode, Node, ScalarNode, SequenceNode, literal, mapping_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from ftl.config.read.reader import Reader
-    from ftl.config.yaml.locations import Location
 
 
 _SECRET_FIELDS = {"id", "src", "source", "env", "type"}
@@ -42,14 +39,8 @@ def build_secret(reader: Reader, node: ScalarNode) -> MappingNode:
         values = {"id": identity, "file": file}
     else:
         values = {"id": text, "env": text}
-    return _literal({name: value for name, value in values.items() if value}, secret.location)
-
-
-def _literal(texts: Mapping[str, str], location: Location) -> MappingNode:
-    entries = {
-        name: MappingEntry(location, ScalarNode(text, location, literal=True)) for name, text in texts.items()
-    }
-    return MappingNode(entries, location)
+    literals = {name: literal(value, secret.location) for name, value in values.items() if value}
+    return mapping_of(literals, secret.location)
 
 
 def host_lines(name: str, addresses: Node) -> tuple[Node, ...]:

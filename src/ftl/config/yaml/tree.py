@@ -77,6 +77,16 @@ class MappingNode:
 Node = ScalarNode | SequenceNode | MappingNode
 
 
+def literal(text: str, location: Location) -> ScalarNode:
+    """A single value that FTL makes: variables in it are not interpolated."""
+    return ScalarNode(text, location, literal=True)
+
+
+def mapping_of(values: Mapping[str, Node | None], location: Location) -> MappingNode:
+    """A mapping that FTL makes, without the keys whose value is None."""
+    return MappingNode({}, location).replace(values)
+
+
 def is_null(node: Node) -> bool:
     """Whether a node is null."""
     return isinstance(node, ScalarNode) and node.is_null
