@@ -37,8 +37,7 @@ def placeholder_notes(project: Project) -> tuple[str, ...]:
         return ()
     notes: dict[tuple[str, str], str] = {}
     for path, value, consequence in _placeholders(project):
-        location = project.locations.nearest(*path)
-        place = location.shown
+        place = project.locations.nearest(*path).shown
         key = next(str(step) for step in reversed(path) if isinstance(step, str))
         notes.setdefault((value, consequence), f"{place}: {key}: {value} is a placeholder, and {consequence}")
     return tuple(notes.values())

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.config.loading import load
+from ftl.config.notes import shadow_notes
 from ftl.config.project_files import ProjectFiles
-from ftl.config.shadowed import shadow_notes
 from ftl.config.variables.sources import variables_of
 
 if TYPE_CHECKING:

@@ -42,7 +42,7 @@ def command(options: Options, show_secrets: bool, origin: bool, schema: bool) ->
 
             return {"schema": json_schema()}
         from ftl.config.dump import dump, origins
-        from ftl.config.shadowed import shadow_notes
+        from ftl.config.notes import shadow_notes
 
         project = load_project(
             options, fetch=ALL_SECRETS if show_secrets else None, show_secrets=show_secrets

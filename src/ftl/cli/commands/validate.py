@@ -60,16 +60,18 @@ def command(options: Options) -> None:
 
 def _notes(options: Options, project: Project) -> tuple[str, ...]:
     """Notes on settings that are valid, but most likely mistakes."""
+    from ftl.config.notes import secret_argument_notes, shadow_notes, silent_event_notes
     from ftl.config.placeholders import placeholder_notes
-    from ftl.config.secret_arguments import secret_argument_notes
-    from ftl.config.shadowed import shadow_notes
-    from ftl.config.silent_events import silent_event_notes
 
-    shadowed = shadow_notes(project, find_project_files(options).variables)
-    arguments, silent = secret_argument_notes(project), silent_event_notes(project)
-    overlaps = overlap_notes(options, project)
-    to_do = _to_do_notes(find_project_files(options).path)
-    return (*to_do, *placeholder_notes(project), *arguments, *silent, *shadowed, *overlaps)
+    files = find_project_files(options)
+    return (
+        *_to_do_notes(files.path),
+        *placeholder_notes(project),
+        *secret_argument_notes(project),
+        *silent_event_notes(project),
+        *shadow_notes(project, files.variables),
+        *overlap_notes(options, project),
+    )
 
 
 def _to_do_notes(path: Path) -> tuple[str, ...]:

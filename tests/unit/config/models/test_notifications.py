@@ -10,8 +10,8 @@ from ftl.config.dump import dump, sensitive_values
 from ftl.config.loading import load_section
 from ftl.config.models.notification import EVENTS
 from ftl.config.models.project import Server
+from ftl.config.notes import silent_event_notes
 from ftl.config.project_files import ProjectFiles
-from ftl.config.silent_events import silent_event_notes
 from ftl.config.variables.sources import read_variables
 from ftl.errors import ConfigError
 from tests.unit.config.conftest import HEAD, SERVICE, load_file, written

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.config.secret_arguments import secret_argument_notes
+from ftl.config.notes import secret_argument_notes
 from tests.unit.config.secrets.project_text import project
 
 if TYPE_CHECKING:

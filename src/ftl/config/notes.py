@@ -1,0 +1,99 @@
+"""Notes on settings that are valid, and most likely mistakes, each with its place."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from ftl.config.models.notification import SERVER_EVENTS
+from ftl.config.variables.sources import ENV_FILE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ftl.config.models.project import Project
+    from ftl.config.models.secret import Secret
+    from ftl.config.variables.env_file import Variable
+    from ftl.config.variables.sources import Variables
+
+_ADVICE = (
+    "have the program itself read it from a variable (`secrets` or `env`) or a file (`secrets` with `file`)"
+)
+_LOGIN = "write the value as `password` or `token`"
+
+
+def secret_argument_notes(project: Project) -> tuple[str, ...]:
+    """A note on each command with a secret in its words.
+
+    Every user of a machine sees the arguments of all its processes.
+    """
+    notes: dict[str, None] = {}
+    for path, names in project.secret_words.items():
+        command = tuple(path[:-1]) if isinstance(path[-1], int) else path
+        if path[-1] == "local":  # a text is no argument of its shell (`ftl.deploy.apply.steps.hooks`)
+            continue
+        location = project.locations.nearest(*path)
+        location = location.used_at or location
+        secrets = f"the secret {names[0]}" if len(names) == 1 else f"the secrets {' and '.join(names)}"
+        seen = f"{command[-1]} has {secrets} in it, which the process list there shows to everybody"
+        notes[f"{location.shown}: {seen}: {_LOGIN if command[0] == 'registries' else _ADVICE}"] = None
+    return tuple(notes)
+
+
+def shadow_notes(project: Project, variables: Variables) -> tuple[str, ...]:
+    """A note on each variable of a .env file for which `secrets` has another source, which wins.
+
+    None where the secret's own command reads the variable.
+    """
+    notes = []
+    for index, secret in enumerate(project.secrets):
+        by_variable = not (secret.command or secret.file or secret.age) and secret.env in (None, secret.name)
+        if by_variable or secret.name not in variables:
+            continue
+        variable = variables.find(secret.name)
+        if variable.location is None or _reads(project, index, secret, variable):
+            continue
+        location = project.locations.nearest("secrets", index)
+        overlay = variable.location.file.name.rpartition("/")[2].removeprefix(ENV_FILE).removeprefix(".")
+        # In ftl.yaml this would be the source of all environments.
+        own = f", or write `{secret.name}: {{env: {secret.name}}}` below `secrets` in ftl.{overlay}.yaml"
+        notes.append(
+            f"{variable.origin}: {secret.name} is not what `secrets` takes, which has another source for it "
+            f"({location.shown}): remove the line{own if overlay else ''}"
+        )
+    return tuple(notes)
+
+
+def _reads(project: Project, index: int, secret: Secret, variable: Variable) -> bool:
+    """Whether a secret's command has the variable: as `$NAME` for a shell, or its value, that FTL put there."""
+    command = secret.command or ""
+    text = command if isinstance(command, str) else " ".join(command)
+    if re.search(rf"\$\{{?{re.escape(secret.name)}(?!\w)", text):
+        return True
+    place = ("secrets", index, "command")
+    has_variables = any(path[: len(place)] == place for path in project.masked)
+    return has_variables and bool(variable.value) and variable.value in text
+
+
+def silent_event_notes(project: Project) -> Iterator[str]:
+    """Yield a note for each place for messages that no server reaches, and that gets all events but the server's.
+
+    None for one whose `events` say what it is for.
+    """
+    missed = [event for event in SERVER_EVENTS if event in _events(project)]
+    for index, one in enumerate(project.notify):
+        if not missed or one.events is not None or not one.is_here_alone:
+            continue
+        place = project.locations.nearest("notify", index).shown
+        yield (
+            f"{place}: notify: {one.scheme}:// is of this machine, and gets no {' and no '.join(missed)}, which the "
+            "server sends by itself: write `events: [deploy, failure, rollback]`"
+        )
+
+
+def _events(project: Project) -> Iterator[str]:
+    """Events of the server that can come about in a project."""
+    if project.jobs or project.backups:
+        yield "job_failure"
+    if project.proxy.tls not in ("internal", "off") and any(service.routes for service in project.services):
+        yield "certificate"
