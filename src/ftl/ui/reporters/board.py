@@ -48,10 +48,20 @@ class Board:
     def update(self, event: events.Event) -> None:
         """Update the rows by an event."""
         match event:
-            case events.BuildStarted() | events.BuildStep() | events.BuildOutput() | events.BuildFinished():
-                self._building(event)
-            case events.TransferStarted() | events.TransferProgress() | events.TransferFinished():
+            case events.BuildStarted():
+                self._begin(("build", event.service), event.service, "building")
+            case events.BuildStep(state="running") if row := self._rows.get(("build", event.service)):
+                row.text, row.detail = event.name, ""
+            case events.BuildStep(state="failed") | events.BuildFinished():
+                self._end(("build", event.service))
+            case events.BuildOutput():
+                self._detail(("build", event.service), printable(event.line))
+            case events.TransferStarted():
                 self._sending(event)
+            case events.TransferProgress() if row := self._rows.get(("send", event.image)):
+                row.transfer = event
+            case events.TransferFinished():
+                self._end(("send", event.image))
             case events.PullProgress() | events.PushProgress():
                 self._by_registry(event)
             case events.BackupProgress():
@@ -64,47 +74,21 @@ class Board:
             case events.StepFinished() | events.StepFailed():
                 self._end(("step", event.step, event.service))
             case events.Probed():
-                self._detail("wait_healthy", event.service, event.outcome)
+                self._detail(("step", "wait_healthy", event.service), event.outcome)
             case events.HookOutput():
-                self._detail("run_hook", event.service, printable(event.line))
+                self._detail(("step", "run_hook", event.service), printable(event.line))
             case events.Draining():
-                self._detail("drain", event.service, f"{count(event.in_flight, 'request')} in flight")
-            case _:
-                pass
+                self._detail(
+                    ("step", "drain", event.service), f"{count(event.in_flight, 'request')} in flight"
+                )
 
-    def _building(
-        self, event: events.BuildStarted | events.BuildStep | events.BuildOutput | events.BuildFinished
-    ) -> None:
-        key = ("build", event.service)
-        match event:
-            case events.BuildStarted():
-                self._begin(key, event.service, "building")
-            case events.BuildStep(state="running") if row := self._rows.get(key):
-                row.text, row.detail = event.name, ""
-            case events.BuildStep(state="failed") | events.BuildFinished():
-                self._end(key)
-            case events.BuildOutput() if row := self._rows.get(key):
-                row.detail = printable(event.line)
-            case _:
-                pass
-
-    def _sending(
-        self, event: events.TransferStarted | events.TransferProgress | events.TransferFinished
-    ) -> None:
-        key = ("send", event.image)
-        match event:
-            case events.TransferStarted():
-                missing = event.layers - event.layers_reused
-                if missing or event.layers_kept:
-                    self._begin(key, event.image, "sending")
-                    self._rows[key].transfer = events.TransferProgress(
-                        event.image, 0, event.bytes_total, 0, layers_total=missing
-                    )
-            case events.TransferProgress():
-                if row := self._rows.get(key):
-                    row.transfer = event
-            case events.TransferFinished():
-                self._end(key)
+    def _sending(self, event: events.TransferStarted) -> None:
+        missing, key = event.layers - event.layers_reused, ("send", event.image)
+        if missing or event.layers_kept:
+            self._begin(key, event.image, "sending")
+            self._rows[key].transfer = events.TransferProgress(
+                event.image, 0, event.bytes_total, 0, layers_total=missing
+            )
 
     def _by_registry(self, event: events.PullProgress | events.PushProgress) -> None:
         """An image that is pulled or pushed, with Docker's status texts, of which some mark the end."""
@@ -131,7 +115,6 @@ class Board:
         else:
             self._rows.pop(key, None)
 
-    def _detail(self, step: str, service: str, text: str) -> None:
-        row = self._rows.get(("step", step, service))
-        if row is not None:
+    def _detail(self, key: Hashable, text: str) -> None:
+        if row := self._rows.get(key):
             row.detail = text

@@ -6,6 +6,7 @@ The output of builds and hooks is left out without -v: when one fails, its error
 from __future__ import annotations
 
 import time
+from itertools import chain
 from typing import TYPE_CHECKING, Literal
 
 from ftl import events
@@ -77,21 +78,6 @@ class Transcript:
         match event:
             case events.Note():
                 yield from _note(event)
-            case (
-                events.BuildStarted()
-                | events.BuildContext()
-                | events.BuildStep()
-                | events.BuildOutput()
-                | events.BuildFinished()
-            ):
-                yield from self._building(event)
-            case (
-                events.TransferStarted()
-                | events.TransferProgress()
-                | events.LayerFinished()
-                | events.TransferFinished()
-            ):
-                yield from self._sending(event)
             case events.PullProgress() | events.PushProgress():
                 doing = "pulling" if isinstance(event, events.PullProgress) else "pushing"
                 if self._due(doing, event.image):
@@ -106,8 +92,6 @@ class Transcript:
             case events.SetupPlanned():
                 changes = count(len(event.steps), "change") if event.steps else "nothing to change"
                 yield Line("info", f"{event.server} runs {event.system}: {changes}")
-            case events.StepStarted() | events.StepFinished() | events.StepFailed() | events.StepUndone():
-                yield from self._step(event)
             case events.Probed():
                 yield from self._probed(event)
             case events.HookOutput():
@@ -120,31 +104,25 @@ class Transcript:
                     text = f"{count(event.in_flight, 'request')} in flight on the old containers"
                     yield Line("info", text, event.service, lasting=False)
             case _:
-                pass
+                yield from chain(self._building(event), self._sending(event), self._step(event))
 
-    def _building(
-        self,
-        event: events.BuildStarted
-        | events.BuildContext
-        | events.BuildStep
-        | events.BuildOutput
-        | events.BuildFinished,
-    ) -> Iterable[Line]:
-        service = event.service
+    def _building(self, event: events.Event) -> Iterable[Line]:
         match event:
             case events.BuildStarted():
                 target = f" for {event.platform}" if event.platform else ""
                 machine = f" on {event.on}" if event.on else ""
-                yield Line("started", f"building {event.image}{target}{machine}", service, lasting=False)
+                yield Line(
+                    "started", f"building {event.image}{target}{machine}", event.service, lasting=False
+                )
             case events.BuildContext():
-                self._context[service] = event.bytes
+                self._context[event.service] = event.bytes
                 if self._verbose:
-                    yield Line("info", f"context {size(event.bytes)}", service)
+                    yield Line("info", f"context {size(event.bytes)}", event.service)
             case events.BuildStep():
                 yield from self._build_step(event)
             case events.BuildOutput():
                 if self._verbose:
-                    yield Line("output", printable(event.line), service)
+                    yield Line("output", printable(event.line), event.service)
             case events.BuildFinished():
                 yield from self._built(event)
 
@@ -173,34 +151,25 @@ class Transcript:
                 "info", f"first step not in the cache: {event.first_miss}{cost}{reason}", event.service
             )
 
-    def _sending(
-        self,
-        event: events.TransferStarted
-        | events.TransferProgress
-        | events.LayerFinished
-        | events.TransferFinished,
-    ) -> Iterable[Line]:
-        image = event.image
+    def _sending(self, event: events.Event) -> Iterable[Line]:
         match event:
             case events.TransferStarted():
-                self._due("transfer", image)
+                self._due("transfer", event.image)
                 missing = event.layers - event.layers_reused
                 if missing:
                     layers = f"{missing} of {count(event.layers, 'layer')}"
                     text = f"sending {layers}, {size(event.bytes_total)} before compression"
-                    yield Line("started", text, image, lasting=False)
+                    yield Line("started", text, event.image, lasting=False)
             case events.TransferProgress():
-                if event.bytes_done < event.bytes_total and self._due("transfer", image):
-                    yield Line("info", ", ".join(transfers.progress(event)), image, lasting=False)
+                if event.bytes_done < event.bytes_total and self._due("transfer", event.image):
+                    yield Line("info", ", ".join(transfers.progress(event)), event.image, lasting=False)
             case events.LayerFinished():
                 if self._verbose:
-                    yield Line("info", transfers.layer_result(event), image)
+                    yield Line("info", transfers.layer_result(event), event.image)
             case events.TransferFinished():
-                yield Line("done", transfers.summary(event), image)
+                yield Line("done", transfers.summary(event), event.image)
 
-    def _step(
-        self, event: events.StepStarted | events.StepFinished | events.StepFailed | events.StepUndone
-    ) -> Iterable[Line]:
+    def _step(self, event: events.Event) -> Iterable[Line]:
         match event:
             case events.StepStarted():
                 # A hook may take as long as it likes, and says nothing here.
@@ -212,8 +181,6 @@ class Transcript:
             case events.StepFinished() if self._verbose or event.step not in MINOR_STEPS:
                 took = f" ({duration(event.seconds)})" if event.seconds >= SHORT_STEP else ""
                 yield Line("done", event.text + took, event.service)
-            case events.StepFinished():
-                pass
             case events.StepInterrupted():
                 yield Line("failed", f"interrupted: {event.text}", event.service)
             case events.StepFailed():
