@@ -91,9 +91,6 @@ def run(arguments: Sequence[str]) -> int:
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the last line of defence
         from ftl.cli.failure import report_and_exit_code
 
-        return report_and_exit_code(error, as_json="--json" in _before_dashes(arguments))
-
-
-def _before_dashes(arguments: Sequence[str]) -> Sequence[str]:
-    """Arguments that may be options of FTL: where parsing failed, --json has to be looked for among them."""
-    return arguments[: arguments.index("--")] if "--" in arguments else arguments
+        # Where parsing failed, --json has to be looked for among the options.
+        own = arguments[: arguments.index("--")] if "--" in arguments else arguments
+        return report_and_exit_code(error, as_json="--json" in own)

@@ -46,7 +46,8 @@ def report_and_exit_code(
         _write(Style().line("".join(format_exception(error))))
     if options.json and not isinstance(errors[0], OutputLost):
         with suppress(BrokenStdout, OutputLost):  # stdout is gone, and stderr is for people
-            put_json(_result(errors[0], command or _command_of(error)))
+            name = result_name(command or _command_of(error))
+            put_json({"type": "result", "ok": False, "command": name, **failed_fields(errors[0])})
     else:
         _print(errors, command)
     return errors[0].exit_code
@@ -80,10 +81,6 @@ def _write(text: str) -> None:
         sys.stderr.flush()
     except OSError:  # the terminal is closed, the reader gone, the disk full
         silence(sys.stderr)
-
-
-def _result(error: FtlError, command: str | None) -> dict[str, object]:
-    return {"type": "result", "ok": False, "command": result_name(command), **failed_fields(error)}
 
 
 def failed_fields(error: FtlError, exit_code: int | None = None) -> dict[str, object]:

@@ -76,7 +76,7 @@ def _reads(project: Project, index: int, secret: Secret, variable: Variable) -> 
 
 
 def silent_event_notes(project: Project) -> Iterator[str]:
-    """Yield a note for each place for messages that no server reaches, and that gets all events but the server's.
+    """A note on each place for messages that no server reaches: it gets all other events.
 
     None for one whose `events` say what it is for.
     """

@@ -120,17 +120,14 @@ def last_words(text: str, known: Iterable[str]) -> list[str]:
     clean = without_secrets(text, known)
     lines = [each for line in clean.split("\n") if (each := _printed(line))]
     # A value may have been in it in several colours.
-    return [_bounded(without_secrets(line, known)) for line in lines[-LINES:]]
+    last = [without_secrets(line, known) for line in lines[-LINES:]]
+    return [line if len(line) <= WIDTH else f"{line[:WIDTH]}..." for line in last]
 
 
 def _printed(line: str) -> str:
     """The part of a line that a terminal shows."""
     text = ESCAPE.sub("", line.rstrip("\r").rpartition("\r")[2])
     return "".join(each for each in text if each.isprintable() or each == "\t").strip()
-
-
-def _bounded(line: str) -> str:
-    return line if len(line) <= WIDTH else f"{line[:WIDTH]}..."
 
 
 def without_secrets(text: str, known: Iterable[str]) -> str:

@@ -9,7 +9,7 @@ from ftl.databases import ELASTICSEARCH, MEMCACHED, MONGODB, MYSQL, POSTGRES, RA
 from ftl.dataclass import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from ftl.databases import Database
     from ftl.onboarding.app import App
@@ -156,10 +156,7 @@ class NeededDatabase:
 
 def needs(app: App, variables: Mapping[str, CodeVariable]) -> Sequence[NeededDatabase]:
     """The databases of an app, whose code reads the variables."""
-    return tuple(_needs(app, variables))
-
-
-def _needs(app: App, variables: Mapping[str, CodeVariable]) -> Iterator[NeededDatabase]:
+    found: list[NeededDatabase] = []
     used = {name.lower(): name for name in app.packages}
     relational = False
     for client in CLIENTS:
@@ -169,17 +166,10 @@ def _needs(app: App, variables: Mapping[str, CodeVariable]) -> Iterator[NeededDa
         is_relational = client.database in (POSTGRES, MYSQL)
         if known and not (relational and is_relational):
             relational |= is_relational
-            yield NeededDatabase(
-                client.database,
-                _reason(known[0]),
-                _env(app, client, variables),
-            )
-
-
-def _reason(client: str) -> str:
-    if client.startswith("prisma:"):
-        return "the provider in schema.prisma"
-    return f"{client.removeprefix('laravel:')} among the dependencies"
+            name, is_prisma = known[0].removeprefix("laravel:"), known[0].startswith("prisma:")
+            reason = "the provider in schema.prisma" if is_prisma else f"{name} among the dependencies"
+            found.append(NeededDatabase(client.database, reason, _env(app, client, variables)))
+    return found
 
 
 def _env(
@@ -198,7 +188,10 @@ def _env(
         _, parts = _read(client, variables, url, "")
         connection = {"DB_CONNECTION": ("mysql" if database is MYSQL else "pgsql", "")}
         return parts | (connection if database.required else {})
-    named = {name: (_of_database(url, other), "") for name, other in _addresses(app, client).items()}
+    server = url.rpartition("/")[0]
+    named = {
+        name: (f"{server}/{other}" if other else url, "") for name, other in _addresses(app, client).items()
+    }
     for start in ("", _FIRST_WORDS):
         urls, parts = _read(client, variables, url, start)
         if named | urls or any(value == database.name for value, _ in parts.values()):
@@ -217,10 +210,6 @@ def _addresses(app: App, client: DatabaseTraces) -> dict[str, str]:
     for package, names in app.addresses.items():
         found |= names if package in client.packages else {}
     return found
-
-
-def _of_database(url: str, name: str) -> str:
-    return f"{url.rpartition('/')[0]}/{name}" if name else url
 
 
 def _read(

@@ -74,7 +74,9 @@ def detect(path: Path) -> Detected:
             return Detected(_with_demanded_port(_startable(app), inner), inner, f"./{name}")
     if below:
         raise _several(below)
-    raise UsageError(_nothing(folder), hint=_nothing_hint(folder))
+    if any(path.iterdir()):
+        raise UsageError("there is no app in this folder that FTL knows", hint=_nothing_hint(folder))
+    raise UsageError("this folder is empty", hint=_nothing_hint(folder))
 
 
 def _without_procfile_of(folder: AppFolder, name: str, app: App) -> App:
@@ -250,14 +252,6 @@ def _monorepo(folder: AppFolder) -> UsageError:
         f"this folder is a monorepo{suffix}",
         hint=f"its {shared} here, so that an app is built from here: write {name}/Dockerfile and "
         f"`{build}` in ftl.yaml; or write a Dockerfile here, and run `ftl init` again",
-    )
-
-
-def _nothing(folder: AppFolder) -> str:
-    return (
-        "there is no app in this folder that FTL knows"
-        if any(folder.path.iterdir())
-        else "this folder is empty"
     )
 
 

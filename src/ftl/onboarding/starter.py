@@ -230,7 +230,8 @@ def _yaml(
     )
     out = lines({"project": project})
     if answers.server:
-        out += ["", *lines({"server": _server(answers.server)})]
+        user, at, host = answers.server.rpartition("@")
+        out += ["", *lines({"server": {"host": host, **({"user": user} if at else {})}})]
     else:
         out += [
             "",
@@ -247,11 +248,6 @@ def _yaml(
         out += ["", "# Their passwords come from the environment or from .env next to this file."]
         out += lines({"dependencies": [Commented(need.item, need.reason) for need in wanted]})
     return out
-
-
-def _server(text: str) -> object:
-    user, at, host = text.rpartition("@")
-    return {"host": host, "user": user} if at else {"host": host}
 
 
 def _dockerignore(app: App) -> str:

@@ -54,7 +54,10 @@ def _error(error: FtlError) -> Iterator[_Line]:
     if isinstance(error, ConfigError):
         yield from _problems(error)
         return
-    yield _headline(error)
+    if isinstance(error, Interrupted):  # it was asked for, and is no error
+        yield (error.message,)
+    else:
+        yield red("error"), f": {error.message}"
     if str(error.place):
         yield (f"  at {error.place}",)
     if error.cause:
@@ -65,13 +68,6 @@ def _error(error: FtlError) -> Iterator[_Line]:
         yield from ((f"           {line}",) for line in more)
     if error.hint:
         yield hint(error.hint)
-
-
-def _headline(error: FtlError) -> _Line:
-    """The message; an interruption was asked for, and is no error."""
-    if isinstance(error, Interrupted):
-        return (error.message,)
-    return red("error"), f": {error.message}"
 
 
 def hint(text: str) -> tuple[Part, ...]:

@@ -15,11 +15,9 @@ from ftl.cli.views.tables import put_jobs
 from ftl.common.next_step import ftl
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from datetime import datetime
 
     from ftl.cli.options import Options
-    from ftl.cli.project import DeployedProject
     from ftl.engine.values import LogLine
     from ftl.events import Emit
     from ftl.host.jobs import JobState
@@ -55,8 +53,12 @@ def list_jobs(options: Options) -> None:
             return jobs, session.info.moment
 
     jobs, now = run(options, "jobs", work, lambda seen: {"jobs": [job.fields() for job in seen[0]]})
-    if not options.json:
-        _print(target, jobs, now)
+    if options.json:
+        return
+    if jobs:
+        put_jobs(jobs, now)
+    else:
+        put(f"{target.project} has no jobs on its server: add `jobs` to ftl.yaml and run {ftl('deploy')}")
 
 
 @command.command("run")
@@ -109,10 +111,3 @@ def _show(options: Options, name: str, line: LogLine) -> None:
     with writing():
         LogLines(stream, timestamps=False, prefix=False).write(name, line.time, line.text)
         stream.flush()
-
-
-def _print(target: DeployedProject, jobs: Sequence[JobState], now: datetime) -> None:
-    if not jobs:
-        put(f"{target.project} has no jobs on its server: add `jobs` to ftl.yaml and run {ftl('deploy')}")
-        return
-    put_jobs(jobs, now)

@@ -51,6 +51,8 @@ def command(
     Each with its outcome: live (it serves now), replaced (it was live), failed or interrupted (it never was live).
     `ftl rollback RELEASE` goes back to one that is still kept.
     """
+    from ftl.cli.completion.seen import remember
+
     if (mark_bad is not None) != bool(reason):
         raise UsageError(
             "--mark-bad and -m go together", hint=ftl("releases --mark-bad r12 -m 'loses sessions'")
@@ -74,7 +76,7 @@ def command(
     found, now = run(
         options, "releases", work, lambda seen: {"releases": list(map(_entry, seen[0][:number]))}
     )
-    _remember(target, found)
+    remember(target.project, target.address.server.host, [release.record.release for release in found])
     if not options.json:
         _print(target, found[:number], now)
 
@@ -90,12 +92,6 @@ async def _mark(
         target.project, address.server, target.root, address.backend, command, servers=address.servers
     )
     await mark_bad(request, target.address.machines(project=target.project), release, reason, emit=emit)
-
-
-def _remember(target: DeployedProject, releases: Sequence[ReleaseRow]) -> None:
-    from ftl.cli.completion.seen import remember
-
-    remember(target.project, target.address.server.host, [release.record.release for release in releases])
 
 
 def _entry(release: ReleaseRow) -> dict[str, object]:

@@ -14,10 +14,7 @@ from ftl.common.next_step import ftl
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from ftl.cli.options import Options
-    from ftl.cli.output import Fields
     from ftl.events import Emit
     from ftl.operations.views.servers import ServerStatus
 
@@ -37,6 +34,8 @@ def command(context: click.Context) -> None:
 @pass_options
 def list_servers(options: Options) -> None:
     """List the servers."""
+    from dataclasses import asdict
+
     target = load_target(options, None)
     address = target.address
     if not address.servers:
@@ -51,15 +50,9 @@ def list_servers(options: Options) -> None:
         machines = address.machines(project=target.project)
         return await servers(target.bare_project, machines, address.observer, emit)
 
-    found = run(options, "servers", work, _fields)
+    found = run(options, "servers", work, lambda servers: {"servers": list(map(asdict, servers))})
     if not options.json:
         put_servers(found)
-
-
-def _fields(servers: Sequence[ServerStatus]) -> Fields:
-    from dataclasses import asdict
-
-    return {"servers": [asdict(server) for server in servers]}
 
 
 @command.command()

@@ -30,7 +30,7 @@ def complete_first_words(environ: Mapping[str, str]) -> str | None:
         name = _OPTION_NAMES.get(before.pop(0))
         if name is None:
             return None
-        if not _has_value(name):
+        if not OPTIONS[name][1]:  # it takes no value
             given[name] = ""
         elif before:
             given[name] = before.pop(0)
@@ -112,10 +112,6 @@ def _answer(shell: str, items: Iterable[tuple[str, str]]) -> str:
 
 def _is_option(word: str) -> bool:
     return word[:1] == "-"
-
-
-def _has_value(name: str) -> bool:
-    return bool(OPTIONS[name][1])
 
 
 def _is_plain(word: str) -> bool:

@@ -10,6 +10,8 @@ from ftl.config.yaml.parse import parse
 from ftl.config.yaml.tree import MappingNode, ScalarNode, describe_kind
 from ftl.errors import ConfigError
 
+_TEXT = "tag:yaml.org,2002:str"
+
 
 def parse_map(text: str, file: str) -> dict[str, str]:
     """Read the map; each value is the text as it is written, without its quotes.
@@ -79,11 +81,7 @@ def _line(name: str, value: str) -> str:
     style = "|" if "\n" in value else None
     node = yaml.MappingNode(
         "tag:yaml.org,2002:map",
-        [(_scalar(name), yaml.ScalarNode("tag:yaml.org,2002:str", value, style=style or '"'))],
+        [(yaml.ScalarNode(_TEXT, name), yaml.ScalarNode(_TEXT, value, style=style or '"'))],
         flow_style=False,
     )
     return yaml.serialize(node, Dumper=yaml.SafeDumper, allow_unicode=True, width=1 << 20)
-
-
-def _scalar(name: str) -> yaml.ScalarNode:
-    return yaml.ScalarNode("tag:yaml.org,2002:str", name)

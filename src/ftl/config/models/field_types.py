@@ -15,7 +15,7 @@ from ftl.config.yaml.tree import MappingNode, SequenceNode
 from ftl.dataclass import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 T = TypeVar("T")
 
@@ -189,23 +189,20 @@ FORWARD = Scalar(
 )
 
 
-def keys_of(section: type[Any]) -> Mapping[str, Key]:
-    """The keys of a section, in the order of its declaration."""
-    if section not in _keys:
-        _keys[section] = dict(_declared(section))
-    return _keys[section]
-
-
 _keys: dict[type[Any], Mapping[str, Key]] = {}
 
 
-def _declared(section: type[Any]) -> Iterator[tuple[str, Key]]:
-    """The declared keys; those of a base class come last."""
+def keys_of(section: type[Any]) -> Mapping[str, Key]:
+    """The keys of a section, in the order of its declaration; those of a base class come last."""
+    if section in _keys:
+        return _keys[section]
+    keys: dict[str, Key] = {}
     for item in sorted(fields(section), key=lambda item: item.name not in section.__annotations__):
         if "key" in item.metadata:
             declared: Key = item.metadata["key"]
             has_default = item.default is not MISSING or item.default_factory is not MISSING
-            yield item.name, replace(declared, required=not has_default and not declared.optional)
+            keys[item.name] = replace(declared, required=not has_default and not declared.optional)
+    return _keys.setdefault(section, keys)
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ftl.config.models.field_types import Section
-    from ftl.config.read.interpolator import InterpolatedText, Interpolator
+    from ftl.config.read.interpolator import Interpolator
     from ftl.config.read.parts import Parts
     from ftl.config.variables.env_file import Variable
     from ftl.config.yaml.locations import KeyPath, Location
@@ -248,7 +248,8 @@ class Reader:
                 shown, location = MASK, location.unquoted
             self.report(location, f"{label}: {quoted(shown)} {error.message}", hint)
             raise AlreadyReported from None
-        self._record_masked(path, text, key)
+        if key.sensitive and text.masked != text.text:
+            self.masked[path] = text.masked
         if text.unresolved:
             self.unresolved[path] = text.unresolved
         return value
@@ -324,7 +325,3 @@ class Reader:
         return self._list(
             _WORD, node, path, Key(_WORD, key.description, required=True, sensitive=key.sensitive)
         )
-
-    def _record_masked(self, path: KeyPath, text: InterpolatedText, key: Key) -> None:
-        if key.sensitive and text.masked != text.text:
-            self.masked[path] = text.masked

@@ -6,10 +6,10 @@ from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ftl.config.models.field_types import LIMIT, CommandLine, ListOf, Nested, Scalar, keys_of
-from ftl.config.yaml.tree import Node, ScalarNode, SequenceNode, mapping_of
+from ftl.config.yaml.tree import MappingNode, Node, SequenceNode, mapping_of
 
 if TYPE_CHECKING:
-    from ftl.config.models.field_types import FieldType, Key, Section
+    from ftl.config.models.field_types import FieldType, Section
 
 S = TypeVar("S", bound="Section")
 
@@ -17,15 +17,11 @@ S = TypeVar("S", bound="Section")
 def long_form(nested: Nested, node: Node) -> Node:
     """The mapping in place of a value that stands for one key; any other node as it is."""
     key = nested.shorthand
-    if key is None or not _is_value_of(keys_of(nested.section)[key], node):
+    if key is None or isinstance(node, MappingNode):
+        return node
+    if isinstance(node, SequenceNode) and not isinstance(keys_of(nested.section)[key].type, CommandLine):
         return node
     return mapping_of({key: node}, node.location)
-
-
-def _is_value_of(key: Key, node: Node) -> bool:
-    return isinstance(node, ScalarNode) or (
-        isinstance(node, SequenceNode) and isinstance(key.type, CommandLine)
-    )
 
 
 def complete(section: type[S], values: dict[str, Any]) -> S:

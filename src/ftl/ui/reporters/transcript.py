@@ -77,7 +77,8 @@ class Transcript:
     def _lines(self, event: events.Event) -> Iterable[Line]:
         match event:
             case events.Note():
-                yield from _note(event)
+                yield Line("warning" if event.level == "warning" else "info", event.text)
+                yield Line("hint", event.hint or "")
             case events.PullProgress() | events.PushProgress():
                 doing = "pulling" if isinstance(event, events.PullProgress) else "pushing"
                 if self._due(doing, event.image):
@@ -215,9 +216,3 @@ class Transcript:
 def _outcome(event: events.Probed) -> str:
     """The outcome on one line: an app may answer with a page."""
     return shortened(printable(" ".join(event.outcome.split())), LONGEST_OUTCOME)
-
-
-def _note(event: events.Note) -> Iterable[Line]:
-    yield Line("warning" if event.level == "warning" else "info", event.text)
-    if event.hint:
-        yield Line("hint", event.hint)

@@ -99,18 +99,14 @@ def describe_server(folder: AppFolder, evidence: str) -> App:
     app = replace(app, todo=(*app.todo, *start.todo), image_todo=(*app.image_todo, *start.todo))
     if reach := loopback(folder):
         app = replace(with_todo(app, reach), remarks={"port": (reach,)})
-    if _has_secure_session(folder) and not folder.search(r"trust proxy"):
+    has_sessions = "express-session" in packages(folder)
+    if has_sessions and folder.search(r"\bsecure\s*:(?!\s*false)") and not folder.search(r"trust proxy"):
         return with_todo(
             app,
             "write `app.set('trust proxy', 1)`: without it express-session takes requests for HTTP behind the proxy, "
             "and sends no secure cookie, so that nobody can log in",
         )
     return app
-
-
-def _has_secure_session(folder: AppFolder) -> bool:
-    """Whether sessions of Express have a cookie for HTTPS alone."""
-    return "express-session" in packages(folder) and folder.search(r"\bsecure\s*:(?!\s*false)") is not None
 
 
 _NEST_PAGE = r"@Controller\(\s*(?:['\"]/?['\"])?\s*\)[^@]*?class \w+[^@]*@Get\(\s*(?:['\"]/?['\"])?\s*\)"

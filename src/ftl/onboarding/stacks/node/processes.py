@@ -222,12 +222,8 @@ def workers(folder: AppFolder) -> tuple[Worker, ...]:
     )
 
 
-def questions(folder: AppFolder, *, has_code: bool = True) -> tuple[str, ...]:
+def questions(folder: AppFolder, *, has_code: bool = True) -> Iterator[str]:
     """Things to do about scripts that may be processes; `has_code` if the image can run them."""
-    return tuple(_questions(folder, has_code=has_code))
-
-
-def _questions(folder: AppFolder, *, has_code: bool) -> Iterator[str]:
     for one in worker_scripts(folder):
         looks = f"the script {one.script} of package.json looks like another process than the server"
         if not has_code:

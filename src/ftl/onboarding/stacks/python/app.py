@@ -140,13 +140,11 @@ def describe_any(folder: AppFolder, evidence: str) -> App:
         dockerfile = with_port(app.dockerfile, PORT, variable=True)
         reason = f"{folder.variables['PORT'].file} reads PORT, which the Dockerfile sets"
         app = replace(app, dockerfile=dockerfile, port=PORT, port_reason=reason, health=found_health(folder))
-    return app if main else _unsure(app)
-
-
-def _unsure(app: App) -> App:
-    """An app without a start command: a Procfile may have it."""
-    dockerfile = re.sub(r"^CMD .*\n?", "", app.dockerfile or "", flags=re.MULTILINE)
-    return replace(app, start=(), dockerfile=dockerfile or None)
+    if main:
+        return app
+    # Without a start command: a Procfile may have it.
+    text = re.sub(r"^CMD .*\n?", "", app.dockerfile or "", flags=re.MULTILINE)
+    return replace(app, start=(), dockerfile=text or None)
 
 
 def _alembic(folder: AppFolder) -> Migration:

@@ -149,16 +149,13 @@ def _statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
 
 def _assign(module: _Module, name: str, value: ast.Call) -> None:
     made_by = _last(value.func)
-    inner = {_last(each.func if isinstance(each, ast.Call) else each) for each in _arguments(value)}
+    arguments = [*value.args, *(keyword.value for keyword in value.keywords)]
+    inner = {_last(each.func if isinstance(each, ast.Call) else each) for each in arguments}
     wrapped = inner & (module.found.keys() | module.classes) if _WRAPPER.fullmatch(made_by) else set()
     if made_by in module.classes or made_by in module.factories or _FACTORY.fullmatch(made_by) or wrapped:
         for each in wrapped:
             module.found.pop(each, None)
         module.found.setdefault(name, made_by)
-
-
-def _arguments(call: ast.Call) -> list[ast.expr]:
-    return [*call.args, *(keyword.value for keyword in call.keywords)]
 
 
 def _makes(function: ast.FunctionDef, module: _Module) -> bool:
