@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 PREVIEW_PREFIX = "preview/"
 """Beginning of the value of -e that names a preview."""
 
+_PRODUCTION = frozenset({"production", "prod", "live", "default"})
+"""Names that people give to what ftl.yaml has without an overlay."""
+
 
 class SelectedEnvironment(NamedTuple):
     """The environment of a command.
@@ -66,6 +69,12 @@ def find_environment(options: Options, path: Path) -> SelectedEnvironment:
         )
     if "/" not in name and overlay_path(path, name).is_file():
         return SelectedEnvironment(name)
+    if name in _PRODUCTION:
+        raise UsageError(
+            f"there is no environment `{name}`: {overlay_path(path, name).name} is not here",
+            cause="it is the value of $FTL_ENV" if options.env is None else None,
+            hint=f"without -e and $FTL_ENV, {path.name} itself is what is deployed: that may be your {name}",
+        )
     known = list(_overlays(path))
     match = closest_match(name, known)
     hint = f"did you mean `{match}`?" if match else f"the environments here are {', '.join(known)}"

@@ -51,6 +51,12 @@ class ProjectFiles:
         """Start of relative paths."""
         return self.path.resolve().parent
 
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The file, and the overlay that is merged over it."""
+        name = PREVIEW if self.preview else self.environment
+        return (self.path, overlay_path(self.path, name)) if name else (self.path,)
+
 
 def merged_file(files: ProjectFiles, problems: Problems, keys: Collection[str] = ()) -> MappingNode:
     """The file with the overlay of the environment; of both, only these keys if any are named.
@@ -89,8 +95,7 @@ def removed_items(files: ProjectFiles) -> dict[str, Location]:
 
 
 def _overlay(files: ProjectFiles, problems: Problems) -> MappingNode:
-    name = PREVIEW if files.preview else files.environment
-    return _parse(overlay_path(files.path, name), problems, may_be_empty=True)
+    return _parse(files.paths[-1], problems, may_be_empty=True)
 
 
 def without_others(root: MappingNode, keys: Collection[str]) -> MappingNode:

@@ -65,7 +65,7 @@ def _notes(options: Options, project: Project) -> tuple[str, ...]:
 
     files = find_project_files(options)
     return (
-        *_to_do_notes(files.path),
+        *(note for path in files.paths for note in _to_do_notes(path)),
         *placeholder_notes(project),
         *secret_argument_notes(project),
         *silent_event_notes(project),

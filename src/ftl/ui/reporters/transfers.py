@@ -38,7 +38,9 @@ def total(events: Sequence[TransferProgress]) -> TransferProgress:
     """Progress of several images of one transfer; they are sent one after the other."""
     bytes_done = sum(event.bytes_done for event in events)
     bytes_total = sum(event.bytes_total for event in events)
-    speed = max((event.speed for event in events if event.layer is not None), default=0.0)
+    current = [event for event in events if event.layer is not None]
+    speed = max((event.speed for event in current), default=0.0)
+    is_measured = any(event.seconds_left is not None for event in current)
     return TransferProgress(
         image="total",
         bytes_done=bytes_done,
@@ -47,7 +49,7 @@ def total(events: Sequence[TransferProgress]) -> TransferProgress:
         layers_done=sum(event.layers_done for event in events),
         layers_total=sum(event.layers_total for event in events),
         speed=speed,
-        seconds_left=(bytes_total - bytes_done) / speed if speed > 0 else None,
+        seconds_left=(bytes_total - bytes_done) / speed if speed > 0 and is_measured else None,
     )
 
 

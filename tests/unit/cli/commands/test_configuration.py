@@ -252,6 +252,18 @@ def test_an_unknown_environment_is_refused(staging: Cli, name: str, hint: str) -
     assert (code, f"there is no environment `{name}`" in err, hint in err) == (2, True, True)
 
 
+@pytest.mark.parametrize(("variable", "options"), [("", ["-e", "production"]), ("prod", [])])
+def test_production_is_ftl_yaml_itself(
+    staging: Cli, monkeypatch: pytest.MonkeyPatch, variable: str, options: list[str]
+) -> None:
+    """Where it has no overlay; one that it has is an environment like any other."""
+    monkeypatch.setenv("FTL_ENV", variable)
+    code, _, err = staging([*options, "validate"])
+    assert (code, "without -e and $FTL_ENV, ftl.yaml itself is what is deployed" in err) == (2, True)
+    Path(f"ftl.{variable or options[1]}.yaml").write_text("protected: true\n")
+    assert staging([*options, "validate"]).code == 0
+
+
 def test_the_overlay_of_previews_is_no_environment(staging: Cli) -> None:
     """`-e preview` would make a project that nothing removes; the environments that are named do without it."""
     Path("ftl.preview.yaml").write_text("project: {domain: '${FTL_ENV}.example.com'}\n")

@@ -73,3 +73,17 @@ def test_validate_has_a_note_on_what_is_left_to_do(ftl: Cli, comments: str, note
     Path("ftl.yaml").write_text(TEXT + values + comments)
     code, out, _ = ftl(["validate"])
     assert (code, "TO DO" in out, note in out) == (0, bool(note), True)
+
+
+@pytest.mark.parametrize(("environment", "overlay"), [("staging", "staging"), ("preview/x", "preview")])
+def test_validate_has_a_note_on_what_is_left_to_do_in_an_environment(
+    ftl: Cli, environment: str, overlay: str
+) -> None:
+    """The file of a destination has comments of its own; ftl.yaml alone does not have them."""
+    Path("ftl.yaml").write_text(f"{TEXT}secrets: {{API_KEY: {{env: A}}, OTHER: {{env: B}}}}\n# TO DO a\n")
+    text = "# TO DO b\nproject: {domain: x.example.com}\n# TO DO c\n"
+    Path(f"ftl.{overlay}.yaml").write_text(text)
+    code, out, _ = ftl(["-e", environment, "validate"])
+    assert (code, "note: 1 comment with TO DO is left at ftl.yaml:8: " in out) == (0, True)
+    assert f"note: 2 comments with TO DO are left, the first at ftl.{overlay}.yaml:1: " in out
+    assert f"ftl.{overlay}.yaml" not in ftl(["validate"]).out

@@ -28,15 +28,23 @@ _DOCUMENTS = 4096
 RATE_WINDOW = 5.0
 """Seconds over which speed is measured: shows a slower link, but not a short pause."""
 
+SETTLED = 2.0
+"""Seconds after which the speed is that of the link, no longer that of connecting and of small files."""
+
+_FEWEST = 256 << 10
+"""Bytes before which a speed says little of the rest; of less than 100 times as many, a hundredth."""
+
 
 class Rate:
     """Speed of a growing count over the last seconds."""
 
     def __init__(self) -> None:
         self._samples: deque[tuple[float, int]] = deque()
+        self._first: tuple[float, int] | None = None
 
     def sample(self, now: float, done: int) -> None:
         """Record the count at a time, in seconds."""
+        self._first = self._first or (now, done)
         self._samples.append((now, done))
         while len(self._samples) > 2 and now - self._samples[0][0] > RATE_WINDOW:
             self._samples.popleft()
@@ -50,8 +58,13 @@ class Rate:
         return (after - before) / (end - start) if end > start else 0.0
 
     def seconds_left(self, total: int) -> float | None:
-        """Seconds until the total is reached at this speed; None while unknown."""
-        return max(0, total - self._samples[-1][1]) / self.speed if self.speed > 0 else None
+        """Seconds until the total is reached at this speed; None until it has been measured for a while."""
+        if self._first is None or self.speed <= 0:
+            return None
+        (start, before), (now, done) = self._first, self._samples[-1]
+        if now - start < SETTLED or done - before < min(_FEWEST, total / 100):
+            return None
+        return max(0, total - done) / self.speed
 
 
 @dataclass(slots=True)

@@ -183,3 +183,38 @@ def test_speed_and_time_left_follow_the_last_seconds() -> None:
         rate.sample(second, done)
     assert RATE_WINDOW == 5
     assert (rate.speed, rate.seconds_left(1000), rate.seconds_left(100)) == (10.0, 64.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("samples", "left"),
+    [
+        ([(0, 0), (0.2, 2_000)], None),
+        ([(0, 0), (1.9, 1 << 20)], None),
+        ([(0, 0), (2, 100_000)], None),
+        ([(0, 0), (0.5, 100_000), (2, 1 << 20)], 198.0),
+        ([(0, 1 << 20), (2, (1 << 20) + 1000)], None),
+    ],
+    ids=["first bytes", "a second", "few bytes", "two seconds", "few bytes of a later layer"],
+)
+def test_the_time_left_is_unknown_until_a_rate_is_measured(
+    samples: list[tuple[float, int]], left: float | None
+) -> None:
+    """A link that is being set up had hours to go: 100 MB at the 10 kB/s of the first bytes."""
+    rate = Rate()
+    for now, done in samples:
+        rate.sample(now, done)
+    assert rate.seconds_left(100 << 20) == left
+
+
+def test_the_first_progress_has_no_time_left() -> None:
+    """And later progress of the same layer has one."""
+    events: list[Event] = []
+    clock = Clock()
+    meter = Meter([image("web", "a", expected=100 << 20)], events.append, exact_layers=True, clock=clock)
+    meter.layer_started("a")
+    for _ in range(30):
+        clock.now += 0.1
+        meter.bytes_read(100_000)
+    known = [event.seconds_left is not None for event in progress(events)]
+    assert known == sorted(known)
+    assert (known[0], known[-1]) == (False, True)
