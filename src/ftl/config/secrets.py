@@ -145,6 +145,17 @@ class ProjectSecrets:
         values = dict.fromkeys(self.declared, MASK) | {name: item.value for name, item in source.items()}
         return self._unread.with_secrets(values).above(source)
 
+    def written_command(self, name: str) -> tuple[str, ...]:
+        """Words of a secret's command as written: with variables, not with their values."""
+        section = self._root.get("secrets")
+        items = section.items if isinstance(section, SequenceNode) else ()
+        named = [
+            item for item in items if isinstance(item, MappingNode) and self._text(item.get("name")) == name
+        ]
+        secret = section.get(name) if isinstance(section, MappingNode) else next(iter(named), None)
+        command = secret.get("command") if isinstance(secret, MappingNode) else None
+        return tuple(node.text for node in scalars(command)) if command is not None else ()
+
     def _use(self, name: str, user: str) -> None:
         users = self.used_by.get(name, ())
         self.used_by[name] = users if user in users else (*users, user)

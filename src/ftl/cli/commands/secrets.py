@@ -46,7 +46,7 @@ def list_secrets(options: Options) -> None:
         from ftl.config.loading import load_secrets
 
         secrets = load_secrets(find_project_files(options))
-        return [_row(each, secrets.used_by.get(each.name, ())) for each in secrets.declared.values()]
+        return [_row(each, secrets) for each in secrets.declared.values()]
 
     rows = run_sync(options, "secrets list", work, lambda rows: {"secrets": rows})
     if options.json:
@@ -73,7 +73,7 @@ def get_secret(options: Options, name: str) -> None:
         secrets = load_secrets(find_project_files(options))
         secret = secrets.declared.get(name) or _unknown(name, secrets)
         value = secrets.fetch_all([secret])[name]
-        return {**_row(secret, secrets.used_by.get(name, ())), "value": value}, value
+        return {**_row(secret, secrets), "value": value}, value
 
     _, value = run_sync(options, "secrets get", work, lambda secrets: {"secrets": [secrets[0]]})
     if not options.json:
@@ -105,7 +105,7 @@ def set_secret(options: Options, name: str) -> None:
             return age_file.write(with_value(text, key, value, file))
 
     secret = secrets.declared.get(name)
-    row = _row(secret, secrets.used_by.get(name, ())) if secret else {"name": name, "source": f"age: {file}"}
+    row = _row(secret, secrets) if secret else {"name": name, "source": f"age: {file}"}
     new = run_sync(options, "secrets set", work, lambda _: {"secrets": [{"used_by": (), **row}]})
     if not options.json and not options.quiet:
         put(f"{name} is set in {file}")
@@ -145,7 +145,7 @@ def _rows_of(file: str, keys: Sequence[str], secrets: ProjectSecrets) -> list[Fi
     rows: list[Fields] = []
     for key in keys:
         own = [secret for secret in declared if (secret.key or secret.name) == key]
-        rows += [_row(secret, secrets.used_by.get(secret.name, ())) for secret in own]
+        rows += [_row(secret, secrets) for secret in own]
         rows += [] if own else [{"name": key, "source": f"age: {file}", "used_by": []}]
     return rows
 
@@ -255,7 +255,7 @@ def _place(name: str, secrets: ProjectSecrets) -> tuple[str, str]:
     if secret is None:
         return _only_file(secrets), name
     if secret.age is None:
-        message = f"the source of {name} is {_source(secret)}, not an age file"
+        message = f"the source of {name} is {_source(secret, secrets)}, not an age file"
         raise UsageError(message, hint="change it there, or in ftl.yaml to `{age: secrets.yaml.age}`")
     return secret.age, secret.key or name
 
@@ -291,8 +291,9 @@ def _explain(age_file: AgeFile, *, new: bool) -> None:
         )
 
 
-def _row(secret: Secret, users: tuple[str, ...]) -> Mapping[str, object]:
-    return {"name": secret.name, "source": _source(secret), "used_by": list(users)}
+def _row(secret: Secret, secrets: ProjectSecrets) -> Mapping[str, object]:
+    users = secrets.used_by.get(secret.name, ())
+    return {"name": secret.name, "source": _source(secret, secrets), "used_by": list(users)}
 
 
 def _names(row: Fields) -> list[str]:
@@ -300,11 +301,7 @@ def _names(row: Fields) -> list[str]:
     return [str(name) for name in names] if isinstance(names, list) else []
 
 
-def _source(secret: Secret) -> str:
-    """The source, without the arguments of a command, which may contain credentials."""
-    if secret.command is not None:
-        words = secret.command.split() if isinstance(secret.command, str) else secret.command
-        return f"command: {words[0]}"
-    if secret.age is not None and secret.file is None:
-        return f"age: {secret.age}"
-    return f"file: {secret.file}" if secret.file is not None else f"env: {secret.env or secret.name}"
+def _source(secret: Secret, secrets: ProjectSecrets) -> str:
+    from ftl.cli.views.secret_sources import source_of
+
+    return source_of(secret, secrets.written_command(secret.name))

@@ -29,10 +29,10 @@ RATE_WINDOW = 5.0
 """Seconds over which speed is measured: shows a slower link, but not a short pause."""
 
 SETTLED = 2.0
-"""Seconds after which the speed is that of the link, no longer that of connecting and of small files."""
+"""Seconds after which the speed is that of the link, not that of connecting."""
 
 _FEWEST = 256 << 10
-"""Bytes before which a speed says little of the rest; of less than 100 times as many, a hundredth."""
+"""Bytes from which on a speed says something of the rest, or a hundredth of it."""
 
 
 class Rate:
@@ -58,7 +58,7 @@ class Rate:
         return (after - before) / (end - start) if end > start else 0.0
 
     def seconds_left(self, total: int) -> float | None:
-        """Seconds until the total is reached at this speed; None until it has been measured for a while."""
+        """Seconds until the total is reached; None until the speed means something."""
         if self._first is None or self.speed <= 0:
             return None
         (start, before), (now, done) = self._first, self._samples[-1]
