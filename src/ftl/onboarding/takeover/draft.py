@@ -32,6 +32,7 @@ class Draft:
         jobs: Likewise.
         notes: Comments inside a service or dependency, by its name; a job of that name has none.
         demanded: Variables without which ftl.yaml is refused; each has a row of its own.
+        written_out: Variables of the other tool that are made of others, and written where they are used.
         made_up: Variables that get a made-up value where nothing has one.
         copied: Variables of other env files for a new .env, with the values as they are written there.
         written: The text of ftl.yaml, in place of all keys.
@@ -55,6 +56,7 @@ class Draft:
     written: str = ""
     is_of_commits: bool = False
     demanded: set[str] = field(default_factory=set)
+    written_out: set[str] = field(default_factory=set)
     made_up: set[str] = field(default_factory=set)
     copied: dict[str, str] = field(default_factory=dict)
 

@@ -10,6 +10,8 @@ from ftl.databases import IMAGE_PORTS
 from ftl.onboarding.names import service_name
 from ftl.onboarding.takeover import images
 from ftl.onboarding.takeover.compose.keys.text_files import is_text
+from ftl.onboarding.takeover.kamal.accessory_ports import convert_port
+from ftl.onboarding.takeover.kamal.machines.addresses import hosts_of_accessory
 from ftl.onboarding.takeover.kamal.options import convert_option
 from ftl.onboarding.takeover.kamal.proxy import convert_proxy
 from ftl.onboarding.takeover.kamal.volumes import parted, volumes_of
@@ -49,17 +51,12 @@ def _accessory(kamal: KamalConversion, key: str, node: Node) -> None:
         kamal.add(f"accessories.{key}.proxy", Verdict.CHANGED, "port, routes and health_check", proxy)
     else:
         kamal.draft.dependencies[name] = keys
-        port = re.search(r"(\d+)$", kamal.texts.resolve(text(options.get("port"))))
-        known = int(port[1]) if port else IMAGE_PORTS.get(images.kind(image))
-        keys |= {"ports": [known]} if known else {}
+    _ports(kamal, keys, name, key, options)
     for option, value in options.items():
         place = f"accessories.{key}.{option}"
         match option:
-            case "image" | "env" | "volumes" | "directories" | "proxy":
+            case "image" | "env" | "volumes" | "directories" | "proxy" | "port":
                 continue
-            case "port":
-                how = "ports, on 127.0.0.1 of the server only: `ftl tunnels` leads there"
-                kamal.add(place, Verdict.CHANGED, "port" if isinstance(proxy, MappingNode) else how, value)
             case "cmd":
                 keys["command"] = kamal.command(value)
                 kamal.add(place, Verdict.CHANGED, "command", value)
@@ -71,6 +68,21 @@ def _accessory(kamal: KamalConversion, key: str, node: Node) -> None:
                 kamal.add(place, Verdict.LEFT_OUT, _LEFT_OUT[option], value)
             case _:
                 kamal.add(place, Verdict.NEEDS_YOU, UNKNOWN_KEY, value)
+
+
+def _ports(
+    kamal: KamalConversion, keys: dict[str, object], name: str, key: str, options: dict[str, Node]
+) -> None:
+    """Ports of a dependency: the one that Kamal publishes, or that of its image; a service has others."""
+    own = None
+    if text(node := options.get("port")):
+        assert node is not None
+        roles = entries(kamal.root.get("servers"))
+        hosts = hosts_of_accessory(kamal, options, roles)
+        own = convert_port(kamal, keys, name, f"accessories.{key}.port", node, hosts)
+    known = own or IMAGE_PORTS.get(images.kind(str(keys["image"])))
+    if known and name in kamal.draft.dependencies:
+        keys["ports"] = [known]
 
 
 def _volumes(kamal: KamalConversion, key: str, options: dict[str, Node]) -> list[str]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
 from ftl.onboarding.folder import AppFolder
 from ftl.onboarding.takeover.kamal.files import top_of
-from ftl.onboarding.takeover.kamal.vaults import vault_command
+from ftl.onboarding.takeover.kamal.secrets.sources import sources_of
 from ftl.onboarding.takeover.nodes import text
 
 if TYPE_CHECKING:
@@ -18,9 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ftl.config.yaml.tree import MappingNode
-
-_COMMAND = re.compile(r"(\"?)\$\(((?!\s*kamal )[^$`]+)\)\1")
-"""A command that is not one of Kamal, and takes nothing from a shell's variables."""
+    from ftl.onboarding.takeover.kamal.secrets.sources import SecretSources
 
 _LINE = r"^[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)"
 
@@ -55,7 +52,7 @@ class KamalFiles:
         for name in (f"{self.secrets}-common", self.own_secrets):
             for line in folder.read(name).splitlines():
                 if match := re.match(_LINE, line):
-                    yield name, match[1], match[2].strip()
+                    yield name, match[1], _without_comment(match[2].strip())
 
 
 def files_beside(file: Path, root: MappingNode) -> KamalFiles:
@@ -68,36 +65,20 @@ def files_beside(file: Path, root: MappingNode) -> KamalFiles:
     )
 
 
-def declared_secrets(beside: KamalFiles) -> dict[str, object]:
-    """Secrets by files, simple commands and vaults, as `secrets` of ftl.yaml has them.
+def secret_sources(beside: KamalFiles) -> SecretSources:
+    """Sources of the secrets, as ftl.yaml has them.
 
     A destination's other values come from its .env file, which must win where all others have a source.
     """
-    found: dict[str, object] = {}
-    lines = [*beside.lines()]
-    values = {name: value for _, name, value in lines}
-    for name, value in values.items():
-        if words := simple_command(value):
-            is_file = len(words) == 2 and words[0] == "cat"
-            found[name] = {"file": words[1]} if is_file else {"command": _written(words)}
-        elif vault := vault_command(value, values):
-            found[name] = {"command": vault}
-    if beside.destination:
-        shared = declared_secrets(replace(beside, destination=""))
-        found |= {name: {"env": name} for name in values if name in shared and name not in found}
-    return found
-
-
-def composed_secrets(beside: KamalFiles) -> frozenset[str]:
-    """Secrets whose text has others of the file in it, without a command."""
     values = {name: value for _, name, value in beside.lines()}
-    return frozenset(
-        name
-        for name, value in values.items()
-        if "$(" not in value
-        and value[:1] != "'"
-        and set(re.findall(r"(?<!\\)\$\{?([A-Za-z_]\w*)", value)) & (values.keys() - {name})
-    )
+    own = sources_of(values)
+    if not beside.destination:
+        return own
+    shared = secret_sources(replace(beside, destination="")).declared
+    others: dict[str, dict[str, object]] = {
+        name: {"env": name} for name in values if name in shared and name not in own.composed
+    }
+    return replace(own, declared={**others, **own.declared})
 
 
 def values_in_env(file: Path) -> dict[str, str]:
@@ -106,19 +87,12 @@ def values_in_env(file: Path) -> dict[str, str]:
     return dict(re.findall(_LINE, written, re.MULTILINE))
 
 
-def simple_command(value: str) -> list[str]:
-    """The words of a command that needs no shell; none for another value."""
-    match = _COMMAND.fullmatch(value)
-    lexer = shlex.shlex(match[2] if match is not None else "", posix=True, punctuation_chars=True)
-    lexer.whitespace_split, lexer.commenters = True, ""
-    try:
-        words = list(lexer)
-    except ValueError:
-        return []
-    return [] if any(set(word) <= set("();<>|&") for word in words) else words
-
-
-def _written(words: list[str]) -> str | list[str]:
-    """A command as ftl.yaml has it: a text, or its words where one of them needs quotes."""
-    line = " ".join(words)
-    return line if shlex.join(words) == line else words
+def _without_comment(value: str) -> str:
+    """A value without the comment behind it; in quotes and in a command `#` begins none."""
+    if value[:1] in ("'", '"') and (end := value.find(value[0], 1)) > 0 and "$(" not in value:
+        return value[: end + 1]
+    for match in re.finditer(r"\s+#", value):
+        before = value[: match.start()]
+        if before.count("(") == before.count(")"):
+            return before
+    return value

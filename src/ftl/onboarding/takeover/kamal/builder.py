@@ -60,7 +60,11 @@ def _secrets(kamal: KamalConversion, build: dict[str, object], name: str, node: 
     if known:
         build["secrets"] = known
     missing = [item for item in wanted if item not in known]
-    todo = f"set {', '.join(missing)}, and write them as `secrets` below `build`"
+    composed = [item for item in missing if item in kamal.sources.composed]
+    unset = [item for item in missing if item not in composed]
+    how = [f"set {', '.join(unset)}"] if unset else []
+    how += [f"write `{item}={kamal.sources.composed[item]}` into .env" for item in composed]
+    todo = f"{', '.join(how)}, and write {', '.join(missing)} as `secrets` below `build`"
     kamal.add(
         name, Verdict.NEEDS_YOU if missing else Verdict.CHANGED, todo if missing else "build.secrets", node
     )

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from ftl.config.yaml.tree import MappingNode, SequenceNode
 from ftl.onboarding.takeover.generated import REQUIRED
+from ftl.onboarding.takeover.kamal.secrets.shell import REFERENCE
+from ftl.onboarding.takeover.kamal.secrets.sources import SecretSources
 from ftl.onboarding.takeover.nodes import ComposeTexts, entries, items, text
 from ftl.onboarding.takeover.report import Verdict
 
@@ -26,7 +28,7 @@ class KamalConversion:
         roles: The roles that are services, by name.
         cron_roles: The others: the service of each one's jobs, and their names.
         sourced: Secrets that Kamal's files name.
-        composed: Those with others in them, which only .env can have: `secrets` takes no such variable.
+        sources: What they are in ftl.yaml.
         asked: Secrets without a value: `secrets` has them, and no deploy starts before they are set.
     """
 
@@ -42,7 +44,7 @@ class KamalConversion:
         self.primary = "web"
         self.roles: Mapping[str, Node] = {}
         self.sourced: frozenset[str] = frozenset()
-        self.composed: frozenset[str] = frozenset()
+        self.sources = SecretSources({}, {}, {}, {})
         self.asked: dict[str, None] = {}
         self.cron_roles: dict[str, tuple[str, Sequence[str]]] = {}
         self.project = f"{draft.name}-{destination}" if destination else draft.name
@@ -90,9 +92,15 @@ class KamalConversion:
 
     def _secret(self, name: str, source: str) -> str:
         """A secret's text: without a value, a deploy asks for it, or a database's password is made up."""
-        has_source = source in self.sourced
-        is_left = not has_source if name in REQUIRED else source in self.composed
-        if source not in self.texts.variables and not is_left:
+        if (composed := self.sources.composed.get(source)) is not None:
+            self.draft.written_out.add(source)
+            for match in REFERENCE.finditer(composed):
+                if match[1] and match[1] not in self.texts.variables:
+                    self.asked[match[1]] = None
+            return composed
+        if source in self.texts.variables:
+            return f"${{{source}}}"
+        if name not in REQUIRED or source in self.sourced:
             self.asked[source] = None
             return f"${{{source}}}"
         return self.texts.convert(f"${{{source}}}")

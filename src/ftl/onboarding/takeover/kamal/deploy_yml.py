@@ -13,9 +13,8 @@ from ftl.onboarding.takeover.draft import Draft, text_of
 from ftl.onboarding.takeover.kamal.accessories import accessories
 from ftl.onboarding.takeover.kamal.aliases import report_aliases
 from ftl.onboarding.takeover.kamal.beside import (
-    composed_secrets,
-    declared_secrets,
     files_beside,
+    secret_sources,
     values_in_env,
 )
 from ftl.onboarding.takeover.kamal.builder import build_of
@@ -26,6 +25,7 @@ from ftl.onboarding.takeover.kamal.machines.addresses import write_addresses
 from ftl.onboarding.takeover.kamal.machines.destinations import merged, overlay_text
 from ftl.onboarding.takeover.kamal.machines.roles import convert_roles
 from ftl.onboarding.takeover.kamal.machines.servers import write_servers
+from ftl.onboarding.takeover.kamal.options import report_assets
 from ftl.onboarding.takeover.kamal.other_files import (
     report_destination_secrets,
     report_other_files,
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from ftl.onboarding.takeover.kamal.files import ComputedValue, KamalConfiguration
 
 _LEFT_OUT = {
-    "asset_path": "old and new containers answer until the old ones have finished; keep old assets in the build",
     "boot": "new containers are healthy before old ones stop",
     "hooks_path": "each hook in it has a row",
     "minimum_version": "it is Kamal's",
@@ -188,12 +187,13 @@ def _draft(
     texts = ComposeTexts(variables, braces_only=True)
     name = texts.resolve(text(root.get("service"))).strip("-_ ")
     draft = Draft(str(file), service_name(name or project_name(base.resolve().name)))
-    secrets = declared_secrets(beside)
+    sources = secret_sources(beside)
+    secrets = sources.declared
     if secrets:
-        draft.top["secrets"] = secrets
+        draft.top["secrets"] = dict(secrets)
     given = {**dict.fromkeys((*secrets, *(value.name for value in computed)), ""), **variables}
     kamal = KamalConversion(draft, root, base, given, beside.destination)
-    kamal.sourced, kamal.composed = frozenset(name for _, name, _ in beside.lines()), composed_secrets(beside)
+    kamal.sourced, kamal.sources = frozenset(name for _, name, _ in beside.lines()), sources
     _convert(kamal)
     convert_hooks(kamal, beside)
     _declare_asked(kamal)
@@ -234,6 +234,8 @@ def _convert(kamal: KamalConversion) -> None:
                 kamal.add(key, Verdict.CHANGED, "drain_timeout of the services with routes", entry.value)
             case "aliases":
                 report_aliases(kamal, entry.value)
+            case "asset_path":
+                report_assets(kamal, kamal.primary, key, entry.value)
             case "deploy_timeout":
                 _deploy_timeout(kamal, entry.value)
             case "retain_containers":

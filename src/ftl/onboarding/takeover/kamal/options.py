@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ftl.onboarding.names import service_name
 from ftl.onboarding.takeover.draft import add_items
-from ftl.onboarding.takeover.kamal.volumes import volumes_of
+from ftl.onboarding.takeover.kamal.volumes import parted, volumes_of
 from ftl.onboarding.takeover.nodes import entries, items
 from ftl.onboarding.takeover.report import Verdict
 
@@ -44,11 +45,27 @@ def convert_option(kamal: KamalConversion, keys: dict[str, object], path: str, n
         case "stop_timeout" | "stop_wait_time":
             keys["stop_timeout"] = kamal.text(node)
             kamal.add(f"{path}.{name}", Verdict.CHANGED, "stop_timeout", node)
+        case "asset_path":
+            report_assets(kamal, path.rpartition(".")[2], f"{path}.{name}", node)
         case "options":
             docker_options(kamal, keys, f"{path}.{name}", node)
         case _:
             todo = "write the same keys of the service, where FTL has them"
             kamal.add(f"{path}.{name}", Verdict.NEEDS_YOU, todo, node)
+
+
+def report_assets(kamal: KamalConversion, role: str, key: str, node: Node) -> None:
+    """Report the fate of old pages, whose assets Kamal kept, and how to keep them here."""
+    folder = parted(kamal.text(node))[0].rstrip("/")
+    if not folder:
+        kamal.add(key, Verdict.LEFT_OUT, "it is empty", node)
+        return
+    name = service_name(role)
+    gone = "a page from before a deploy gets 404 for an asset that only the old release has, until it is loaded again"
+    keep = f"`RUN cp -a {folder} /assets` at the end of the Dockerfile, `volumes: [assets:{folder}]` and"
+    todo = f"{gone}. To keep them as Kamal did: {keep} `hooks: {{pre: cp -a /assets/. {folder}/}}` of {name}, or a CDN"
+    kamal.add(key, Verdict.NEEDS_YOU, todo, node)
+    kamal.draft.note(name, f"{key}: {todo}")
 
 
 def _add_pairs(keys: dict[str, object], option: str, own: dict[str, str]) -> None:

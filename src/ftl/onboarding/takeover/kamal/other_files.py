@@ -6,7 +6,9 @@ import re
 from typing import TYPE_CHECKING
 
 from ftl.onboarding.takeover.draft import text_of
-from ftl.onboarding.takeover.kamal.beside import declared_secrets
+from ftl.onboarding.takeover.kamal.beside import secret_sources
+from ftl.onboarding.takeover.kamal.secrets.shell import REFERENCE
+from ftl.onboarding.takeover.kamal.secrets.vaults import SIGN_IN
 from ftl.onboarding.takeover.report import KeyReport, Verdict
 
 if TYPE_CHECKING:
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 
     from ftl.onboarding.takeover.draft import Draft
     from ftl.onboarding.takeover.kamal.beside import KamalFiles
+    from ftl.onboarding.takeover.kamal.secrets.sources import SecretSources
 
 _UNBRACED = re.compile(r"(?<!\\)\$([A-Za-z_][A-Za-z0-9_]*)")
 
@@ -24,19 +27,30 @@ def secret_rows(draft: Draft, beside: KamalFiles, variables: Mapping[str, str]) 
     No row has a value: some become comments of a file that is committed.
     """
     lines = [*beside.lines()]
-    declared, used = declared_secrets(beside), text_of(draft)
+    values = {name: value for _, name, value in lines}
+    sources = secret_sources(beside)
+    written = text_of(draft)
+    direct = {name for name in values if name in draft.written_out or _is_used(name, written)}
+    used = _used(direct, values, sources)
     env_file = f".env.{beside.destination}" if beside.destination else ".env"
     ftl_file = f" of ftl.{beside.destination}.yaml" if beside.destination else ""
-    taken = "\n".join(value for _, name, value in lines if name in declared)
     for place, name, value in lines:
-        source = declared.get(name)
+        source = sources.declared.get(name)
         passed_on = re.fullmatch(r"[\"']?\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?[\"']?", value)
-        if value.startswith("$(kamal secrets fetch ") and re.search(rf"\$\{{?{name}\b", taken):
+        other = sources.aliases.get(name)
+        if value.strip('"').startswith("$(kamal secrets fetch ") and name in used - direct:
             row = Verdict.CHANGED, "commands of the vault's CLI, one for each secret"
-        elif not _is_used(name, used) and source is None:
+        elif name in draft.written_out:
+            own = " and ".join(sources.parts.get(name, ()))
+            own = f"; {own} is in place of what may be secret in it" if own else ""
+            row = Verdict.CHANGED, f"its text, with the other variables in it, where {name} is used{own}"
+        elif name not in used and source is None:
             row = Verdict.LEFT_OUT, "nothing in ftl.yaml uses it"
+        elif source == {"env": other} and other not in variables and name in used:
+            todo = f"secrets.{name}{ftl_file} is the variable {other}, which is not set now: set it before a deploy"
+            row = Verdict.NEEDS_YOU, f"{todo}, in the environment or {env_file}"
         elif source is not None and source != {"env": name}:
-            row = Verdict.CHANGED, f"secrets.{name}{ftl_file}"
+            row = Verdict.CHANGED, f"secrets.{name}{ftl_file}{_of(other)}{_signed_in(source)}"
         elif "$(" in value:
             how = f"set it before a deploy: `export {name}=...`, as {place} has it"
             row = Verdict.NEEDS_YOU, f"{how}, or write a command in `secrets`{ftl_file}"
@@ -49,6 +63,32 @@ def secret_rows(draft: Draft, beside: KamalFiles, variables: Mapping[str, str]) 
             copied = f"copy the line to {env_file}{_other_words(value, draft)}"
             row = Verdict.NEEDS_YOU, f"{copied}; `${{{name}}}` takes it from there"
         yield KeyReport(f"{place}: {name}", *row)
+
+
+def _used(direct: set[str], values: Mapping[str, str], sources: SecretSources) -> set[str]:
+    """The lines that ftl.yaml has, or that one of those has in it."""
+    found: set[str] = set()
+    new = direct
+    # A fetch of a vault that is not taken over stays unused, with a line that has to be set by hand
+    while new:
+        found |= new
+        taken = [name for name in new if "$(kamal " not in values[name] or name in sources.declared]
+        named = {match[1] or match[2] for name in taken for match in REFERENCE.finditer(values[name])}
+        new = (named & values.keys()) - found
+    return found
+
+
+def _of(other: str | None) -> str:
+    return f", from where {other} is" if other is not None else ""
+
+
+def _signed_in(source: Mapping[str, object]) -> str:
+    """Hint at the sign-in that the tool of a vault needs; Kamal's adapters asked for it."""
+    command = source.get("command")
+    words = command.split() if isinstance(command, str) else command if isinstance(command, list) else []
+    first = str(words[2]).split()[0] if words[:2] == ["sh", "-c"] else str(words[0]) if words else ""
+    needed = SIGN_IN.get(first)
+    return f"; {first} asks for nothing in a deploy: first {needed}" if needed else ""
 
 
 def _other_words(value: str, draft: Draft) -> str:

@@ -135,6 +135,8 @@ def convert_proxy(
         *(host for host in hosts if is_valid(addresses.domain, host)),
         *(host.removeprefix("*.") for host in hosts),
     ]
+    if path.startswith("accessories.") and any("routes" in each for each in kamal.draft.services.values()):
+        domains = []  # the app's own routes are those of the domain, which no host of Kamal's file names
     main = kamal.draft.domain = kamal.draft.domain or next(iter(domains), None)
     prefixes = [
         prefix.strip()

@@ -60,8 +60,8 @@ def test_a_value_of_a_destination_is_in_its_env_file(tmp_path: Path) -> None:
 
 
 def test_a_value_is_copied_in_the_words_of_env_files(tmp_path: Path) -> None:
-    """There `$NAME` is text, and the host of an accessory is the name of the dependency, also in staging."""
-    values = "DB=postgres://u:$KEY@shop-db:5432/x-shop-db-1\nSHARED='a$KEY'\n"
+    """A plain one stays out of ftl.yaml; the host of an accessory is the name of the dependency, also in staging."""
+    values = "DB=postgres://u:hunter2@shop-db:5432/x-shop-db-1\nSHARED='a$KEY'\n"
     accessory = "accessories: {db: {image: postgres:16, host: 192.0.2.1}}\n"
     files = {
         **FILES,
@@ -70,13 +70,14 @@ def test_a_value_is_copied_in_the_words_of_env_files(tmp_path: Path) -> None:
         ".kamal/secrets.staging": values + "KEY=$(cat key)\n",
     }
     _, report = taken(tmp_path, "config/deploy.yml", files)
-    changes = "`${KEY}` in place of `$KEY` and `db` in place of `shop-db`; `${DB}` takes it from there"
+    changes = "`db` in place of `shop-db`; `${DB}` takes it from there"
+    assert "hunter2" not in (tmp_path / "ftl.yaml").read_text() + (tmp_path / "ftl.staging.yaml").read_text()
     assert words(report, ".kamal/secrets: DB") == f"copy the line to .env, with {changes}"
     assert words(report, ".kamal/secrets.staging: DB") == f"copy the line to .env.staging, with {changes}"
     assert words(report, ".kamal/secrets: SHARED") == "copy the line to .env; `${SHARED}` takes it from there"
-    (tmp_path / ".env.staging").write_text("DB=postgres://u:${KEY}@db:5432/x\nSHARED=1\n")
+    (tmp_path / ".env.staging").write_text("DB=postgres://u:x@db:5432/x\nSHARED=1\n")
     env = staging(tmp_path).services[0].env
-    assert env["DB"] == "postgres://u:abc@db:5432/x"
+    assert env["DB"] == "postgres://u:x@db:5432/x"
 
 
 def test_a_destination_has_no_secret_of_none(tmp_path: Path) -> None:

@@ -182,3 +182,20 @@ def test_a_required_destination_is_protected(tmp_path: Path, value: str, text: s
     assert project.protected == (value == "true")
     assert text in words(report, "require_destination")
     assert "confirmation" not in words(report, "require_destination")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "servers: [192.0.2.1]\nasset_path: /rails/public/assets\n",
+        "servers: {web: {hosts: [192.0.2.1], asset_path: '/rails/public/assets:z'}}\n",
+    ],
+)
+def test_assets_of_the_old_release_are_gone_after_the_switch(tmp_path: Path, text: str) -> None:
+    """The row says who notices, and has the lines that keep them."""
+    _, report = taken(tmp_path, "deploy.yml", {"deploy.yml": HEAD + text})
+    row = next(row for row in report.rows if row.key.endswith("asset_path"))
+    assert row.verdict is Verdict.NEEDS_YOU
+    for words_of_row in ("gets 404", "`volumes: [assets:/rails/public/assets]`", "of web, or a CDN"):
+        assert words_of_row in row.text
+    assert f"# TO DO {row.key}: a page" in (tmp_path / "ftl.yaml").read_text()

@@ -35,7 +35,7 @@ def test_a_deploy_refuses_a_secret_that_is_not_set(tmp_path: Path) -> None:
     "value",
     [
         "$(kamal secrets extract P $(kamal secrets fetch -a bitwarden P))",
-        "$(pass show x | head -1)",
+        "$(kamal secrets print $x)",
         "$PG_PW",
         "$POSTGRES_PASSWORD",
     ],
@@ -49,18 +49,6 @@ def test_no_password_is_made_up_where_kamal_has_its_source(tmp_path: Path, value
     assert not (tmp_path / ".env").exists()
     with pytest.raises(ConfigError, match="POSTGRES_PASSWORD"):
         loaded(tmp_path)
-
-
-def test_a_secret_with_others_in_it_is_left_to_the_env_file(tmp_path: Path) -> None:
-    """A line of .env may have the values of `secrets` in it, the variable of a secret may not."""
-    files = {
-        "config/deploy.yml": f"{HEAD}env: {{secret: [URL]}}\n",
-        ".kamal/secrets": "KEY=$(echo abc)\nURL=postgres://u:$KEY@db\n",
-    }
-    _, report = taken(tmp_path, "config/deploy.yml", files)
-    assert verdicts(report)[".kamal/secrets: URL"] is Verdict.NEEDS_YOU
-    (tmp_path / ".env").write_text("URL=postgres://u:${KEY}@db\n")
-    assert loaded(tmp_path).services[0].env["URL"] == "postgres://u:abc@db"
 
 
 @pytest.mark.parametrize("code", ['ENV.fetch("APP", "shop")', 'ENV["APP"] || "shop"'])

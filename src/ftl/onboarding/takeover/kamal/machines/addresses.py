@@ -48,14 +48,17 @@ def write_addresses(kamal: KamalConversion) -> None:
     own = {kamal.texts.resolve(host) for node in roles.values() for host in hosts_of(node)}
     at: dict[str, list[_Place]] = {}
     for key, node in entries(kamal.root.get("accessories")).items():
-        for host in _hosts(kamal, entries(node), roles):
+        for host in hosts_of_accessory(kamal, entries(node), roles):
             at.setdefault(host, []).append(_place(kamal, key, entries(node)))
     for address, places in at.items():
         for name, keys in (*kamal.draft.services.items(), *kamal.draft.dependencies.items()):
             _in_env(kamal, name, keys, address, places, alone=len(places) == 1 and address not in own)
 
 
-def _hosts(kamal: KamalConversion, options: dict[str, Node], roles: dict[str, Node]) -> dict[str, None]:
+def hosts_of_accessory(
+    kamal: KamalConversion, options: dict[str, Node], roles: dict[str, Node]
+) -> dict[str, None]:
+    """The servers that an accessory is on, by its hosts or its roles."""
     named = [*items(options.get("host")), *items(options.get("hosts"))]
     found = [kamal.texts.resolve(text(item)) for item in named]
     for item in (*items(options.get("role")), *items(options.get("roles"))):
