@@ -104,6 +104,13 @@ def has_exited(state: ContainerState | None, *, restarts: int = 0) -> bool:
     return state is None or not state.running or state.restarting or state.restarts > restarts
 
 
+_EXIT_CODES = {
+    0: (": the command finished", "a service's command must keep running"),
+    126: (": the command cannot be executed", "check its mode and its first line"),
+    127: (": the command was not found in the image", "check `command` and `entrypoint`"),
+}
+
+
 def explain_exit(state: ContainerState | None) -> tuple[str, str | None]:
     """Cause and hint for a container that exited."""
     if state is None:
@@ -118,16 +125,8 @@ def explain_exit(state: ContainerState | None) -> tuple[str, str | None]:
     code = state.exit_code
     if code > 128 and code - 128 in {number.value for number in signal.Signals}:
         return f"it was ended by {signal.Signals(code - 128).name} (exit code {code})", None
-    if code == 127:
-        return (
-            "it exited with code 127: the command was not found in the image",
-            "check `command` and `entrypoint`",
-        )
-    if code == 126:
-        return "it exited with code 126: the command cannot be executed", "check its mode and its first line"
-    if code == 0:
-        return "it exited with code 0: the command finished", "a service's command must keep running"
-    return f"it exited with code {code}", None
+    meaning, hint = _EXIT_CODES.get(code, ("", None))
+    return f"it exited with code {code}{meaning}", hint
 
 
 def explain_response(symptom: Unresponsive, listeners: Sequence[ListeningSocket]) -> tuple[str, str | None]:

@@ -80,8 +80,9 @@ async def execute(
         emit=emit,
     )
     if status:
-        if not command and status in NOT_FOUND:
-            await _require_shell(session, name, container)
+        not_started = not command and status in NOT_FOUND
+        if not_started and await session.engine.get_archive(container.id, "/bin/sh") is None:
+            raise no_shell(name, f"ftl exec {name}")
         for pause in _LOOKS if status == KILLED else _LOOKS[:1]:
             await asyncio.sleep(pause)
             if stop := await _stop(session, container, began):
@@ -98,11 +99,6 @@ def _variables(container: Container, environment: str) -> list[str]:
         "FTL_SERVICE": container.labels.get(labels.SERVICE),
     }
     return [word for name, value in known.items() if value for word in ("-e", f"{name}={value}")]
-
-
-async def _require_shell(session: Session, name: str, container: Container) -> None:
-    if await session.engine.get_archive(container.id, "/bin/sh") is None:
-        raise no_shell(name, f"ftl exec {name}")
 
 
 async def _stop(session: Session, container: Container, began: float) -> str:

@@ -87,15 +87,12 @@ CheckInputs = tuple[ContainerState | None, ProbeResult]
 
 def health_spec(project: Project, role: str, name: str) -> HealthSpec:
     """The check of a service or dependency of ftl.yaml; of any other container, that it runs."""
+    specs: Iterable[HealthSpec] = ()
     if role == labels.ROLE_SERVICE:
-        for service in project.services:
-            if service.name == name:
-                return service_health(project, service)
-    if role == labels.ROLE_DEPENDENCY:
-        for dependency in project.dependencies:
-            if dependency.name == name:
-                return dependency_health(dependency)
-    return HealthSpec()
+        specs = (service_health(project, each) for each in project.services if each.name == name)
+    elif role == labels.ROLE_DEPENDENCY:
+        specs = (dependency_health(each) for each in project.dependencies if each.name == name)
+    return next(iter(specs), HealthSpec())
 
 
 async def check_containers(
@@ -159,13 +156,9 @@ def _verdict(project: Project, container: Container, answers: CheckInputs) -> Co
         times = "once" if state.restarts == 1 else f"{state.restarts} times"
         age = container.status.partition(" (")[0].removeprefix("Up ").lower()
         result = replace(result, ok=False, text=f"it exits: restarted {times}, {age} ago")
-    wanted = container.labels.get(labels.RESTART, "no" if _is_run(container) else "always")
+    wanted = container.labels.get(labels.RESTART, "no" if container.role == labels.ROLE_RUN else "always")
     returns = wanted == "no" or state.restart_policy != "no"
     return ContainerHealth(True, result.ok, _health(result), state.started, state.restarts, returns)
-
-
-def _is_run(container: Container) -> bool:
-    return container.role == labels.ROLE_RUN
 
 
 async def _reachable(engine: Engine, container: Container) -> Container:

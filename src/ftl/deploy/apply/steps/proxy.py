@@ -169,7 +169,8 @@ async def switch(context: DeployContext, step: Switch) -> Decision:
         if end is not None:
             raise await end.error()
         try:
-            await _switch_all(context, step)
+            # Side by side; each tries, whether another fails or not.
+            await gather_all(at.proxy.switch(step.project, step.aliases) for at in context.each(step.servers))
         except FtlError as error:
             return Decision(committed=not await _taken_back(context, step, before), error=error)
         context.switch.time = context.now
@@ -185,11 +186,6 @@ async def switch(context: DeployContext, step: Switch) -> Decision:
         return Decision(committed=True)
     restored = await switch_back(context, step, before, failure)
     return Decision(committed=not restored, error=await failure.error())
-
-
-async def _switch_all(context: DeployContext, step: Switch) -> None:
-    """Switch all proxies side by side; each tries, whether another fails or not."""
-    await gather_all(at.proxy.switch(step.project, step.aliases) for at in context.each(step.servers))
 
 
 async def _taken_back(context: DeployContext, step: Switch, before: Mapping[str, Mapping[str, str]]) -> bool:

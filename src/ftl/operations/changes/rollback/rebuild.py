@@ -7,7 +7,7 @@ import re
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ftl.child import complete
 from ftl.common.next_step import ftl
@@ -19,9 +19,11 @@ from ftl.errors import BuildFailed
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from ftl.config.models.project import Project, Service
+    from ftl.config.models.project import Dependency, Project, Service
     from ftl.deploy.plan.desired.sources import BuiltImage
     from ftl.events import Emit
+
+S = TypeVar("S", "Service", "Dependency")
 
 _GIT_SECONDS = 120.0
 """Limit for one git command: a checkout of a large repository takes its time."""
@@ -59,19 +61,16 @@ async def rebuilt_images(
 
 def built_here(project: Project) -> Project:
     """The project with all of its builds on this machine, and without build caches."""
-    services = tuple(
-        service
-        if service.build is None
-        else replace(service, build=replace(service.build, on=None, cache=()))
-        for service in project.services
+
+    def here(section: S) -> S:
+        build = section.build
+        return section if build is None else replace(section, build=replace(build, on=None, cache=()))
+
+    return replace(
+        project,
+        services=tuple(map(here, project.services)),
+        dependencies=tuple(map(here, project.dependencies)),
     )
-    dependencies = tuple(
-        dependency
-        if dependency.build is None
-        else replace(dependency, build=replace(dependency.build, on=None, cache=()))
-        for dependency in project.dependencies
-    )
-    return replace(project, services=services, dependencies=dependencies)
 
 
 def _refuse_outside(service: Service, files: Checkout) -> None:

@@ -88,20 +88,12 @@ class LogQuery:
 
     @property
     def first(self) -> str | None:
-        """The time from which on lines are asked for.
-
-        Raises:
-            RuntimeError: It is not fixed.
-        """
+        """The time from which on lines are asked for, once it is fixed (`at`)."""
         return _is_fixed(self.since)
 
     @property
     def end(self) -> str | None:
-        """The time up to which lines are asked for.
-
-        Raises:
-            RuntimeError: It is not fixed.
-        """
+        """The time up to which lines are asked for, once it is fixed."""
         return _is_fixed(self.until)
 
     def spans(self, time: str) -> bool:
