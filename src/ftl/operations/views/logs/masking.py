@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
-from ftl.errors import EngineError, FtlError
+from ftl.errors import FtlError
 from ftl.releases.pruned import read_kept_records
 
 if TYPE_CHECKING:
@@ -20,10 +21,8 @@ if TYPE_CHECKING:
 async def mask_secrets(engine: Engine, project: str) -> bool:
     """Redact the secrets of a project's releases from now on in all that is printed.
 
-    Where the container of the store was pruned, it is created again: the records are in its volume.
-
-    Returns:
-        Whether the server's records could be read.
+    Where the container of the store was pruned, it is created again: the records are in its volume. Returns whether the
+    server's records could be read.
     """
     return await read_kept_records(engine, project) is not None
 
@@ -75,12 +74,9 @@ async def mask_secrets_of_cluster(
     if not managers and otherwise is not None:
         await otherwise()
         return
-    why = "no manager of the cluster answers"
-    for session in sorted(managers, key=lambda each: each is not fleet.first):
-        try:
-            if await mask_secrets(session.engine, project):
-                return
-            why = f"{session.name} has no release records"
-        except EngineError as error:
-            why = error.message
-    warn(f"secrets are not masked: {why}")
+
+    def opened(session: Session) -> Callable[[], AbstractAsyncContextManager[Session]]:
+        return lambda: nullcontext(session)
+
+    by_rank = sorted(managers, key=lambda each: each is not fleet.first)
+    await mask_secrets_by_a_manager(map(opened, by_rank), project, warn)
