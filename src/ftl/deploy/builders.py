@@ -52,10 +52,8 @@ async def open_builders(
 ) -> AsyncIterator[Mapping[str, Session]]:
     """Connect to the machines that build some services; this machine is not among them.
 
-    Servers of the `fleet` may be among them; it is None where the project's servers are not connected.
-
-    Yields:
-        Value of `build.on` -> the session.
+    Servers of the `fleet` may be among them; it is None where the project's servers are not connected. The sessions are
+    by the value of `build.on`.
 
     Raises:
         ServerError: A builder cannot be reached, or no engine answers there.

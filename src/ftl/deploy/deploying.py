@@ -152,10 +152,8 @@ async def _opened(
 ) -> AsyncIterator[tuple[PreparedOperation, Callable[[], Awaitable[OperationResult]]]]:
     """Connect; then build and observe the servers at the same time.
 
-    `refuse` raises where the servers must not be changed now: as soon as they are observed, and under the lock.
-
-    Yields:
-        The operation, and its run.
+    `refuse` raises where the servers must not be changed now: as soon as they are observed, and under the lock. Yields
+    the operation, and its run.
     """
     project = request.project
     project.select_services(request.services)  # before anything is asked of a server

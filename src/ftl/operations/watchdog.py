@@ -64,10 +64,7 @@ async def watched(
     was not started. Neither the watchdog's begin nor its end is awaited, which would cost round trips: its session is
     asked for first, and without the last word it finds out by itself that the command has ended. Its begin is awaited
     where it keeps a lock: what the command changes must not be touched by others as long as it runs. The machine has
-    been asked for its engine's URL.
-
-    Yields:
-        The heartbeats; those of the block.
+    been asked for its engine's URL. The heartbeats are those of the block.
 
     Raises:
         ServerError: The lock cannot be kept.

@@ -103,11 +103,7 @@ def broke_off(entries: Sequence[AuditEntry]) -> bool:
 
 
 def with_releases(entries: Iterable[AuditEntry], records: Iterable[ReleaseRecord]) -> tuple[AuditEntry, ...]:
-    """Add entries for releases that have none: FTL 0.1.0 made them.
-
-    Returns:
-        All of them, oldest first.
-    """
+    """Add entries for releases that have none: FTL 0.1.0 made them. Oldest first."""
     known = tuple(entries)
     releases = {entry.release for entry in known if entry.command.partition(" ")[0] in _RELEASING}
     outcomes: dict[str, AuditOutcome] = {

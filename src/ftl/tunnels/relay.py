@@ -30,10 +30,8 @@ async def relay(port: int, target: Callable[[], str]) -> AsyncIterator[int]:
     """Listen on 127.0.0.1 until the end of the block; then every connection is closed too.
 
     Port 0 takes any that is free. `target` is called for each connection, and returns "unix:///path" or
-    "tcp://host:port". Where that cannot be reached, the connection is closed, as if the far end had refused it.
-
-    Yields:
-        The port that is listened on.
+    "tcp://host:port". Where that cannot be reached, the connection is closed, as if the far end had refused it. Yields
+    the port that is listened on.
 
     Raises:
         PortTaken: Another program listens on the port.

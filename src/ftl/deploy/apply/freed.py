@@ -32,9 +32,7 @@ async def freed_by(
     """Remove images, and return how many bytes that has freed.
 
     Docker before 23 does not measure its images without its volumes, and a slow disk takes longer than a deploy may.
-
-    Returns:
-        Bytes, and whether they are an upper estimate.
+    Returned with the bytes: whether they are an upper estimate.
     """
     leaving = sorted({image.id for image in images if image is not None})
     before, sizes = await gather2(_measured(engine), _layer_sizes(engine, leaving))

@@ -24,9 +24,8 @@ if TYPE_CHECKING:
 def service_pin(observed: Observed, change: ServiceChange) -> str:
     """Pinned reference of a service's live image that FTL did not build.
 
-    Returns:
-        `nginx:1.27@sha256:...`; empty where ftl.yaml names a digest itself or another image than before, and for an
-        image that was not pulled.
+    `nginx:1.27@sha256:...`; empty where ftl.yaml names a digest itself or another image than before, and for an image
+    that was not pulled.
     """
     live = observed.live_record
     entry = live.services.get(change.name) if live else None
@@ -43,9 +42,8 @@ def dependency_pin(observed: Observed, change: DependencyChange) -> str:
 def registry_pin(observed: Observed, change: ServiceChange) -> str:
     """Digest reference of a built image that was pulled before; empty if it must be pushed.
 
-    Returns:
-        `registry.example.com/shop/web@sha256:...`; empty where the content or the name to push to is another, or the
-        server does not have it any more.
+    `registry.example.com/shop/web@sha256:...`; empty where the content or the name to push to is another, or the server
+    does not have it any more.
     """
     live = observed.live_record
     entry = live.services.get(change.name) if live else None

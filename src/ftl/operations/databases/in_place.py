@@ -28,8 +28,7 @@ if TYPE_CHECKING:
 async def keep_state(running: RunningDatabase, dump: Dump, file: Path, emit: Emit) -> tuple[str, ...] | None:
     """Back up the databases that a dump replaces; None, and no file, if none exists yet.
 
-    Returns:
-        Those that it names and that were not backed up: they do not exist yet, or are the system's own.
+    Returned are those that it names and that were not backed up: they do not exist yet, or are the system's own.
 
     Raises:
         FtlError: It failed.

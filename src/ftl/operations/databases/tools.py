@@ -71,11 +71,8 @@ async def database_names(running: RunningDatabase) -> DatabaseNames:
 async def ends_with_us(session: Session, container: str, lock: ScriptLock = NO_LOCK) -> AsyncIterator[str]:
     """Have the server end a tool in a container if this block fails, or FTL is gone.
 
-    Left alone it would hold its snapshot and its locks, or wait for one. One that changes the data keeps a lock
-    until it has ended.
-
-    Yields:
-        The token that marks the tool and all that it starts, for `exec_words`.
+    Left alone it would hold its snapshot and its locks, or wait for one. One that changes the data keeps a lock until
+    it has ended. The token marks the tool and all that it starts, for `exec_words`.
 
     Raises:
         FtlError: That of the block; its hint says so where the tool was ended since this machine slept.

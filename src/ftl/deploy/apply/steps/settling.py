@@ -186,10 +186,7 @@ async def switch_back(
 ) -> bool:
     """Send requests to the release before again, and let the new containers finish theirs.
 
-    `before` has the live files of each proxy.
-
-    Returns:
-        Whether that was possible.
+    `before` has the live files of each proxy. Returns whether that was possible.
     """
     for attempt in range(_ATTEMPTS):
         try:

@@ -67,8 +67,7 @@ async def rebuilt(
 ) -> dict[str, BuiltImage]:
     """Build images that are gone from the release's commit.
 
-    Returns:
-        Service -> image; empty where the release has no commit, or FTL did not build one of the images.
+    None are built where the release has no commit, or FTL did not build one of the images.
 
     Raises:
         UsageError: The release was deployed with uncommitted changes.

@@ -90,10 +90,7 @@ class _Look:
 
 
 async def read_access(session: Session, query: LogQuery, show: Show) -> Position:
-    """Show the requests that the proxy's log still has; the query's names are services.
-
-    Returns:
-        The log's end.
+    """Show the requests that the proxy's log still has, of the query's services; its end.
 
     Raises:
         FtlError: There is no proxy.
