@@ -105,19 +105,6 @@ class PreparedOperation:
         return await run(operation, self.fleet, self.observed, emit=emit)
 
 
-@dataclass(frozen=True, slots=True)
-class LockFirst:
-    """Lock of a command that takes it before it looks at the servers, and holds it to its end.
-
-    One look is enough then. For commands that ask nobody and take no time before they change something.
-
-    Attributes:
-        refuse: Raises for a request that is wrong whoever has the lock; called only where another one has it.
-    """
-
-    refuse: Callable[[Observed], None]
-
-
 def _refuse_nothing(_observed: Observed) -> None:
     """Refuse no server."""
 
@@ -128,15 +115,17 @@ async def open_operation(
     machines: Sequence[Machine],
     emit: Emit,
     *,
-    lock: LockFirst | None = None,
+    lock_first: Callable[[Observed], None] | None = None,
     refuse: Callable[[Observed], None] = _refuse_nothing,
     build: Callable[[Fleet, AsyncExitStack], Coroutine[None, None, Built]] | None = None,
 ) -> AsyncIterator[PreparedOperation]:
     """Connect to its servers, observe a project there, and find out meanwhile who changes it.
 
-    A `lock` is taken first, but not by a dry run. `refuse` raises where the servers must not be changed now; it is
-    called as soon as they are observed, and ends a build that is under way. `build` builds images meanwhile; what it
-    opens on the stack is open until the end.
+    With `lock_first` the lock is taken before the servers are observed, and held to the end; not by a dry run. One look
+    is enough then: for commands that ask nobody and take no time before they change something. It is called where
+    another one has the lock, and raises for a request that is wrong whoever has it. `refuse` raises where the servers
+    must not be changed now; it is called as soon as they are observed, and ends a build that is under way. `build`
+    builds images meanwhile; what it opens on the stack is open until the end.
 
     Raises:
         LockTaken: Another operation has the lock.
@@ -149,9 +138,9 @@ async def open_operation(
         stack.push_async_callback(cancel, writing)
         fleet = await stack.enter_async_context(request.backend.connect(machines, emit))
         heartbeat, before = None, None
-        if lock is not None and not request.dry_run:
+        if lock_first is not None and not request.dry_run:
             holder = holder_name(fleet.first, (await writing).name, request.command.verb)
-            heartbeat, before = await _take(lock, request, fleet, holder, stack, emit)
+            heartbeat, before = await _take(lock_first, request, fleet, holder, stack, emit)
         building = build(fleet, stack) if build is not None else asyncio.sleep(0, Built())
         built, observed = await gather2(building, _observed(request, fleet, refuse, emit))
         by = await writing
@@ -173,7 +162,7 @@ async def _observed(
 
 
 async def _take(
-    lock: LockFirst,
+    refuse: Callable[[Observed], None],
     request: OperationRequest,
     fleet: Fleet,
     holder: str,
@@ -186,7 +175,7 @@ async def _take(
         return await stack.enter_async_context(taken(wait=0.0)), None
     except LockTaken:
         before = await request.backend.observe(fleet, request.project, request.servers)
-        lock.refuse(before)
+        refuse(before)
         if not request.command.lock_wait:
             raise
     return await stack.enter_async_context(taken(wait=request.command.lock_wait)), before

@@ -121,13 +121,13 @@ def database_in_dump(head: bytes) -> str:
     return name.decode("utf-8", "replace") if 0 < length == len(name) <= 63 else ""
 
 
+@dataclass(slots=True)
 class StreamEnds:
     """The head and the tail of a stream, and its length."""
 
-    def __init__(self, head: bytes = b"", tail: bytes = b"", size: int = 0) -> None:
-        self.head = head
-        self.tail = tail
-        self.size = size
+    head: bytes = b""
+    tail: bytes = b""
+    size: int = 0
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes."""

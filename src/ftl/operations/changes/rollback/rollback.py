@@ -7,11 +7,12 @@ unless asked for: their data has moved on.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ftl.common.next_step import ftl
 from ftl.dataclass import dataclass
-from ftl.deploy.opening import LockFirst, open_operation
+from ftl.deploy.opening import open_operation
 from ftl.deploy.plan.planner import PlanInputs
 from ftl.deploy.plan.records.recorded import (
     live_project,
@@ -96,9 +97,9 @@ async def rollback(request: RollbackRequest, machines: Sequence[Machine], *, emi
         ServerError, LockTaken, Unhealthy, HookFailed, EngineError.
     """
     # A build, or a vault, may take minutes, in which others may deploy.
-    first = LockFirst(lambda observed: refuse_impossible(observed, request.release))
-    lock = None if request.rebuild or request.secrets is not None else first
-    async with open_operation(request.operation, machines, emit, lock=lock) as prepared:
+    takes_time = request.rebuild or request.secrets is not None
+    lock_first = None if takes_time else partial(refuse_impossible, name=request.release)
+    async with open_operation(request.operation, machines, emit, lock_first=lock_first) as prepared:
         observed = prepared.observed
         since = prepared.before or observed
         refuse_superseded(since, observed, request.release)
