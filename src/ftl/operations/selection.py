@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather
+from ftl.common.figures import count
 from ftl.common.next_step import ftl
 from ftl.common.suggestions import select_names
 from ftl.deploy.names import is_parked
@@ -51,10 +52,10 @@ async def select_container(
     elif replica <= len(replicas):
         chosen = replicas[replica - 1]
     else:
-        count = "1 replica" if len(replicas) == 1 else f"{len(replicas)} replicas"
         verb = "have" if len(names) > 1 else "has"
         raise UsageError(
-            f"there is no replica {replica} of {name}", hint=f"{', '.join(names)} {verb} {count} of it"
+            f"there is no replica {replica} of {name}",
+            hint=f"{', '.join(names)} {verb} {count(len(replicas), 'replica')} of it",
         )
     session, container = chosen
     if container.state != "running":

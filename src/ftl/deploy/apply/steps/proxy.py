@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather, gather2, gather_all
+from ftl.common.figures import count
 from ftl.common.next_step import ftl
 from ftl.deploy.apply.steps.catch_up import share_certificates
 from ftl.deploy.apply.steps.images.bring import newest_image
@@ -246,14 +247,9 @@ async def drain(context: DeployContext, step: Drain) -> None:
         switched_ago=max(0.0, context.now - context.switch.time) if context.switch.time else 0.0,
     )
     if left:
-        count = sum(left.values())
-        requests = "request" if count == 1 else "requests"
-        context.emit(
-            Note(
-                f"{step.service}: {count} {requests} still open after {step.timeout:g} s; they end now",
-                hint="`drain_timeout` gives them longer",
-            )
-        )
+        still_open = f"{count(sum(left.values()), 'request')} still open after {step.timeout:g} s"
+        hint = "`drain_timeout` gives them longer"
+        context.emit(Note(f"{step.service}: {still_open}; they end now", hint=hint))
 
 
 @RUNNERS.runs(RemoveRoutes)

@@ -98,7 +98,6 @@ class _PlannedServers:
         self._server_of = {one.id: view.name for view in observed.views for one in view.containers}
 
     def track(self, track: Track) -> Track:
-        """The steps of a track, at their servers."""
         return tuple(each for step in track for each in self._of(step))
 
     def _of(self, step: Step) -> Iterable[Step]:
@@ -112,11 +111,6 @@ class _PlannedServers:
         )
 
     def servers_of(self, step: Step) -> tuple[str, ...]:
-        """Servers of a step by its `runs_on`; empty where its text names none.
-
-        Raises:
-            ServerError: None of them can be reached.
-        """
         match step.runs_on:
             case "all":
                 return self.up
@@ -135,7 +129,6 @@ class _PlannedServers:
                 return ()
 
     def proxies_for(self, step: Step) -> tuple[str, ...]:
-        """The servers with a proxy, for a step that needs one."""
         return _reachable(self.proxies, "no server with the role web", step)
 
     def _first_for(self, step: Step) -> str:
@@ -147,7 +140,6 @@ class _PlannedServers:
         return self._first
 
     def lacking(self, image: str, owners: Sequence[str]) -> tuple[str, ...]:
-        """Servers that lack an image: those of the dependencies that run it, or all for a service."""
         placement = {
             change.name: (self._desired_server(change),)
             for change in self._changes
@@ -158,7 +150,6 @@ class _PlannedServers:
         return tuple(view.name for view in views if view.name in wanted and not view.has_image(image))
 
     def using(self, volume: str) -> tuple[str, ...]:
-        """Servers of the containers that use a volume."""
         users = [
             change
             for change in self._changes
@@ -169,7 +160,6 @@ class _PlannedServers:
     def split(
         self, containers: Iterable[ContainerRef], service: str = ""
     ) -> tuple[Mapping[tuple[str, ...], tuple[ContainerRef, ...]], Mapping[ContainerRef, int]]:
-        """Containers by server; replicas by Swarm service, with their number."""
         plain: dict[tuple[str, ...], tuple[ContainerRef, ...]] = defaultdict(tuple)
         services: dict[ContainerRef, int] = defaultdict(int)
         for ref in containers:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
+from ftl.common.figures import count
 from ftl.dataclass import dataclass
 from ftl.deploy.plan.steps.base import ServiceStep, Step
 
@@ -158,9 +159,7 @@ class DropPulled(Step):
 
     @property
     def text(self) -> str:
-        return (
-            f"drop {len(self.images)} pulled image{'s' if len(self.images) != 1 else ''} that nothing needs"
-        )
+        return f"drop {count(len(self.images), 'pulled image')} that nothing needs"
 
     def at(self, lookup: ServerLookup) -> Iterable[Step]:
         for server, present in lookup.images.items():
@@ -185,7 +184,7 @@ class DropTags(Step):
 
     @property
     def text(self) -> str:
-        return f"drop {len(self.tags)} old image{'s' if len(self.tags) != 1 else ''}"
+        return f"drop {count(len(self.tags), 'old image')}"
 
     def at(self, lookup: ServerLookup) -> Iterable[Step]:
         return (self if self.here else replace(self, servers=lookup.up),)
@@ -215,8 +214,8 @@ class RemoveImages(Step):
 
     @property
     def text(self) -> str:
-        number = len(self.images)
-        return f"remove {number} unused image{'s' if number != 1 else ''}{' from this machine' if self.here else ''}"
+        place = " from this machine" if self.here else ""
+        return f"remove {count(len(self.images), 'unused image')}{place}"
 
     def at(self, lookup: ServerLookup) -> Iterable[Step]:
         if self.here:

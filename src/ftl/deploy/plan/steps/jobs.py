@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ftl.common.figures import count
 from ftl.dataclass import dataclass
 from ftl.deploy.plan.steps.base import ContainerRef, ServiceStep, Step, names
 
@@ -67,7 +68,7 @@ class WriteCrontab(Step):
         if self.removed:
             return f"remove {', '.join(self.removed)} from the crontab"
         jobs = len({line.container for line in self.lines})
-        return f"write {jobs} job{'' if jobs == 1 else 's'} to the crontab"
+        return f"write {count(jobs, 'job')} to the crontab"
 
 
 @dataclass(frozen=True, slots=True)
