@@ -50,7 +50,7 @@ from tests.unit.deploy.model_machine import ModelMachine
 from tests.unit.deploy.model_server import ModelEngine
 from tests.unit.deploy.world import project
 from tests.unit.operations.changes.test_lock_first import backend_of
-from tests.unit.operations.stage import add, log
+from tests.unit.operations.stage import add, log, session_of
 
 if TYPE_CHECKING:
     from ftl.deploy.apply.context import DeployContext
@@ -275,7 +275,7 @@ def test_a_duration_of_logs(follows: bool, since: int | None, until: int | None,
             return
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(3):
-                await Follower(query, shown.append, print).follow(cast("Engine", engine))
+                await Follower(query, shown.append, print).follow(session_of(engine))
 
     run(work())
     assert "".join(entry.text for entry in shown) == expected

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 from ftl.engine import labels
 from ftl.engine.specs import ContainerSpec
 from ftl.engine.values import LogLine
+from ftl.host.session import Session
+from tests.support.fake_images import INFO
+from tests.support.fake_machine import FakeMachine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,6 +19,11 @@ if TYPE_CHECKING:
     from tests.support.fake_engine import FakeEngine
 
 PROJECT = "shop"
+
+
+def session_of(engine: FakeEngine) -> Session:
+    """A session with the server of an engine."""
+    return Session("server", FakeMachine(), engine, INFO)
 
 
 async def add(

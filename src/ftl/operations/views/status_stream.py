@@ -89,17 +89,7 @@ async def follow_status(
     Raises:
         FtlError: The first look fails.
     """
-    ticks = _Sampler(project, show)
-
-    async def work(session: Session) -> None:
-        fleet = Fleet([session])
-        while True:
-            await ticks.show(
-                fleet, await gather_status(project, session.engine, session.machine, session.info)
-            )
-            await asyncio.sleep(SAMPLE_SECONDS)
-
-    await keep_connected(connect, work, lambda: ticks.shown, emit)
+    await keep_connected(connect, _Sampler(project, show), emit)
 
 
 async def follow_servers_status(
@@ -130,10 +120,10 @@ async def follow_servers_status(
                     await servers.use(look_and_show)  # one that is lost meanwhile is missing the next time
                 noted = ""
             except TimeoutError:
-                if not ticks.shown:
+                if not ticks.began:
                     raise EngineUnavailable("the servers did not answer in time") from None
             except FtlError as error:
-                if not ticks.shown:
+                if not ticks.began:
                     raise
                 if error.message != noted:
                     emit(Note(error.message, "warning"))
@@ -145,10 +135,18 @@ class _Sampler:
     """Shows looks, with the usage of units since the one before."""
 
     def __init__(self, project: Project, show: Callable[[StatusSample], None]) -> None:
-        self.shown = False
+        self.began = False
         self._project = project
         self._show = show
         self._before: Mapping[str, ContainerStats] = {}
+
+    async def follow(self, session: Session) -> None:
+        """Show the status on one server until cancelled."""
+        fleet = Fleet([session])
+        while True:
+            seen = await gather_status(self._project, session.engine, session.machine, session.info)
+            await self.show(fleet, seen)
+            await asyncio.sleep(SAMPLE_SECONDS)
 
     async def show(self, fleet: Fleet, seen: StatusFacts) -> None:
         """Describe a look, sample the containers that run, and show both."""
@@ -157,7 +155,7 @@ class _Sampler:
         samples, requests = await gather2(_samples(fleet, places), self._requests(fleet))
         usage = tuple(usage_of(unit, samples, self._before) for unit in status_now.units)
         self._show(StatusSample(status_now, usage, requests))
-        self._before, self.shown = samples, True
+        self._before, self.began = samples, True
 
     async def _requests(self, fleet: Fleet) -> Mapping[str, RequestFigures]:
         """Figures from all proxies; without one that does not answer, which the status shows."""

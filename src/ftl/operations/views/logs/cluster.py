@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather
-from ftl.dataclass import dataclass
 from ftl.errors import FtlError
 from ftl.events import Note
 from ftl.operations.views.logs.access import AccessFollower, read_access
@@ -15,7 +14,7 @@ from ftl.operations.views.logs.following import POLL_SECONDS, Follower, keep_con
 from ftl.operations.views.logs.reading import LogServer
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from ftl.events import Emit
@@ -33,18 +32,6 @@ An engine's word on its clock has aged by the way here.
 
 PAST_SECONDS = 30.0
 """Limit for the past of all servers; lines of those that answer by then are shown."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Following:
-    """The logs, or the requests, of one server that are followed.
-
-    Attributes:
-        work: Follows on a connection, until cancelled.
-    """
-
-    work: Callable[[Session], Awaitable[None]]
-    began: Callable[[], bool]
 
 
 def log_servers(fleet: Fleet, emit: Emit) -> list[LogServer]:
@@ -127,7 +114,7 @@ async def follow_servers(
     async def follow(server: str) -> None:
         follower = followers[server]
         try:
-            await keep_connected(lambda: connect(server), follower.work, follower.began, emit)
+            await keep_connected(lambda: connect(server), follower, emit)
         except FtlError as error:
             if len(followers) == 1:
                 raise
@@ -137,7 +124,7 @@ async def follow_servers(
     async def open_past() -> None:
         clock = asyncio.get_running_loop().time
         until = clock() + PAST_SECONDS
-        while clock() < until and not all(follower.began() for follower in followers.values()):  # noqa: ASYNC110
+        while clock() < until and not all(follower.began for follower in followers.values()):  # noqa: ASYNC110
             await asyncio.sleep(POLL_SECONDS / 20)
         past.end()
 
@@ -153,7 +140,7 @@ def _catch_up(
     *,
     requests: bool,
     mask: Mask | None,
-) -> _Following:
+) -> AccessFollower | Follower:
     request = server.by_own_clock(query)
 
     def show(entry: LogEntry) -> None:
@@ -161,10 +148,10 @@ def _catch_up(
 
     follower: AccessFollower | Follower
     if requests:
-        follower = access = AccessFollower(request, show, warn, mask=mask)
-        return _Following(access.follow, lambda: access.began)
-    follower = logs = Follower(request, show, warn, anywhere=anywhere, mask=mask)
-    return _Following(lambda session: logs.follow(session.engine), lambda: logs.began)
+        follower = AccessFollower(request, show, warn, mask=mask)
+    else:
+        follower = Follower(request, show, warn, anywhere=anywhere, mask=mask)
+    return follower
 
 
 class _Past:

@@ -7,7 +7,7 @@ from collections import Counter, deque
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from ftl.aio import task_group
 from ftl.common.figures import seconds_since
@@ -49,33 +49,28 @@ PAUSES = (1.0, 2.0, 5.0, 10.0)
 """Seconds until the first, the second, ... attempt to connect again."""
 
 
-async def keep_following(
-    connect: Callable[[], AbstractAsyncContextManager[Session]], follower: Follower, emit: Emit
-) -> None:
-    """Follow logs until cancelled, also across lost connections and reboots of the server.
+class Followed(Protocol):
+    """Followed over connections; each call of `follow` continues where the last one was.
 
-    Those of one release end with its last container. Notes say when the connection is lost and when it is back.
-
-    Raises:
-        FtlError: The first connection fails, or there is no log.
+    Attributes:
+        began: Whether anything was shown.
     """
-    await keep_connected(
-        connect, lambda session: follower.follow(session.engine), lambda: follower.began, emit
-    )
+
+    began: bool
+
+    async def follow(self, session: Session) -> None:
+        """Follow until cancelled, or until there is nothing more to come."""
 
 
 async def keep_connected(
-    connect: Callable[[], AbstractAsyncContextManager[Session]],
-    work: Callable[[Session], Awaitable[None]],
-    began: Callable[[], bool],
-    emit: Emit,
+    connect: Callable[[], AbstractAsyncContextManager[Session]], followed: Followed, emit: Emit
 ) -> None:
-    """Run work until it ends; once it has begun, connect again after each error.
+    """Follow until cancelled or the end, also across lost connections and reboots of the server.
 
     Notes say when the connection is lost and when it is back.
 
     Raises:
-        FtlError: An error before the work had begun.
+        FtlError: An error before it had begun.
     """
     attempt = 0
     while True:
@@ -84,10 +79,10 @@ async def keep_connected(
                 if attempt:
                     emit(Note(f"connected to {session.name} again"))
                 attempt = 0
-                await work(session)
+                await followed.follow(session)
                 return
         except FtlError as error:
-            if not began():
+            if not followed.began:
                 raise
             pause = PAUSES[min(attempt, len(PAUSES) - 1)]
             attempt += 1
@@ -128,13 +123,14 @@ class Follower:
         self._unreadable: set[str] = set()
         self._releases: set[str] = set()
 
-    async def follow(self, engine: Engine) -> None:
+    async def follow(self, session: Session) -> None:
         """Follow until cancelled, or until no container of the release that is asked for is left.
 
         Raises:
             FtlError: There is no such container at first, and no line that was kept of one.
             EngineUnavailable: The connection was lost.
         """
+        engine = session.engine
         if not self.began:
             self._query = self._query.at((await engine.info()).moment)
             await self._past(engine)

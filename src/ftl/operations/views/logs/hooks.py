@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from ftl.engine.api import Engine
     from ftl.engine.values import Container, LogLine
+    from ftl.host.session import Session
     from ftl.operations.views.logs.query import LogQuery
     from ftl.operations.views.logs.reading import Show, Warn
     from ftl.releases.record import ReleaseRecord
@@ -74,12 +75,13 @@ class HookFollower(Follower):
         self._there: frozenset[str] = frozenset()
         self._read_at = 0.0
 
-    async def follow(self, engine: Engine) -> None:
+    async def follow(self, session: Session) -> None:
         """Follow until cancelled; after a lost connection continue where it was.
 
         Raises:
             EngineUnavailable: The connection was lost.
         """
+        engine = session.engine
         if not self.began:
             self._query = self._query.at((await engine.info()).moment)
             recorded = _entries(await read_records(engine, self._query.project), self._query)

@@ -105,7 +105,7 @@ async def _hooks(access: LogAccess, reading: LogReading) -> None:
 
 async def _followed_hooks(access: LogAccess, reading: LogReading) -> None:
     from ftl.host.fleet import open_readable
-    from ftl.operations.views.logs.following import keep_following
+    from ftl.operations.views.logs.following import keep_connected
     from ftl.operations.views.logs.hooks import HookFollower
 
     @asynccontextmanager
@@ -114,7 +114,7 @@ async def _followed_hooks(access: LogAccess, reading: LogReading) -> None:
             yield fleet.first
 
     with _noting_silence(reading):
-        await keep_following(connect, HookFollower(reading.query, reading.show, reading.warn), reading.emit)
+        await keep_connected(connect, HookFollower(reading.query, reading.show, reading.warn), reading.emit)
 
 
 async def _logs(access: LogAccess, reading: LogReading) -> None:
@@ -136,13 +136,13 @@ async def _listed(query: LogQuery, engine: Engine) -> list[Container]:
 
 
 async def _followed_logs(access: LogAccess, reading: LogReading) -> None:
-    from ftl.operations.views.logs.following import Follower, keep_following
+    from ftl.operations.views.logs.following import Follower, keep_connected
 
     with _noting_silence(reading):
         follower = Follower(
             reading.query, reading.show, reading.warn, mask=access.mask if access.narrowed else None
         )
-        await keep_following(access.connect, follower, reading.emit)
+        await keep_connected(access.connect, follower, reading.emit)
 
 
 async def _requests(access: LogAccess, reading: LogReading) -> None:
@@ -160,7 +160,7 @@ async def _followed_requests(access: LogAccess, reading: LogReading) -> None:
         reading.query, reading.show, reading.warn, mask=access.mask if access.narrowed else None
     )
     with _noting_silence(reading):
-        await keep_connected(access.connect, requests.follow, lambda: requests.began, reading.emit)
+        await keep_connected(access.connect, requests, reading.emit)
 
 
 async def _of_several(access: LogAccess, reading: LogReading, *, follow: bool, requests: bool) -> None:

@@ -12,7 +12,7 @@ from ftl.operations.views.logs.query import LogEntry, LogQuery
 from ftl.operations.views.logs.reading import LogServer, read_logs
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
-from tests.unit.operations.stage import PROJECT, add, log
+from tests.unit.operations.stage import PROJECT, add, log, session_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -62,7 +62,7 @@ async def following(
     """Follow until the end of the block; the lines shown so far."""
     entries: list[LogEntry] = []
     query = LogQuery(PROJECT, names, **options)  # type: ignore[arg-type]
-    task = asyncio.ensure_future(Follower(query, entries.append, WARNINGS.append).follow(engine))
+    task = asyncio.ensure_future(Follower(query, entries.append, WARNINGS.append).follow(session_of(engine)))
     await asyncio.sleep(0.5)
     yield entries
     await asyncio.sleep(3)

@@ -15,13 +15,13 @@ from ftl.engine.values import LogLine
 from ftl.errors import EngineError, EngineUnavailable, ServerError
 from ftl.host.session import Session
 from ftl.operations.views.logs.cluster import follow_servers
-from ftl.operations.views.logs.following import Follower, keep_following
+from ftl.operations.views.logs.following import Follower, keep_connected
 from ftl.operations.views.logs.query import LogEntry, LogQuery
 from ftl.operations.views.logs.reading import LogServer
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_machine import FakeMachine
-from tests.unit.operations.stage import PROJECT, add, log
+from tests.unit.operations.stage import PROJECT, add, log, session_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -82,7 +82,7 @@ def test_following_goes_on_after_a_lost_connection() -> None:
             info = await engine.info()
             yield Session("shop.example.com", FakeMachine(), engine, info)
 
-        task = asyncio.ensure_future(keep_following(connect, follower, lambda _: None))
+        task = asyncio.ensure_future(keep_connected(connect, follower, lambda _: None))
         await asyncio.sleep(0.5)
         log(engine, "shop-db", 7, "g")
         await asyncio.sleep(0.1)
@@ -261,7 +261,9 @@ def test_a_lost_engine_ends_following() -> None:
         engine = await shop()
         engine.fail("containers", EngineError("connection lost", status=500), number=4)
         with pytest.raises(EngineError, match="connection lost"):
-            await Follower(LogQuery(PROJECT, NAMES), lambda _: None, WARNINGS.append).follow(engine)
+            await Follower(LogQuery(PROJECT, NAMES), lambda _: None, WARNINGS.append).follow(
+                session_of(engine)
+            )
 
     run(work())
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ftl.engine import labels
 from ftl.errors import EngineUnavailable
 from ftl.host.session import Session
-from ftl.operations.views.logs.following import keep_following
+from ftl.operations.views.logs.following import keep_connected
 from ftl.operations.views.logs.hooks import HookFollower
 from ftl.operations.views.logs.query import LogEntry, LogQuery
 from ftl.releases import store
@@ -18,7 +18,7 @@ from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
 from tests.support.fake_machine import FakeMachine
 from tests.unit.deploy.world import INFO
-from tests.unit.operations.stage import PROJECT, add, log
+from tests.unit.operations.stage import PROJECT, add, log, session_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -51,7 +51,9 @@ async def following(engine: FakeEngine, **options: object) -> AsyncIterator[Call
     entries: list[LogEntry] = []
     query = LogQuery(PROJECT, ("web",), **options)  # type: ignore[arg-type]
     warnings: list[str] = []
-    task = asyncio.ensure_future(HookFollower(query, entries.append, warnings.append).follow(engine))
+    task = asyncio.ensure_future(
+        HookFollower(query, entries.append, warnings.append).follow(session_of(engine))
+    )
     await asyncio.sleep(0.5)
     yield lambda: " ".join(entry.text for entry in entries)
     assert not task.done()
@@ -159,7 +161,7 @@ def test_following_goes_on_after_a_lost_connection() -> None:
 
         await hook(engine, "web-r2-pre", "r2")
         log(engine, f"{PROJECT}-web-r2-pre", 1, "a")
-        task = asyncio.ensure_future(keep_following(connect, follower, lambda _: None))
+        task = asyncio.ensure_future(keep_connected(connect, follower, lambda _: None))
         await asyncio.sleep(2)
         polled = sum(call.split()[0] == "containers" for call in engine.reads)
         engine.fail("containers", EngineUnavailable("the connection was lost"), number=polled + 1)

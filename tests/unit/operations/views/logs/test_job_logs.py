@@ -16,7 +16,7 @@ from ftl.operations.views.logs.reading import LogServer, read_logs
 from ftl.releases.store import ensure_store
 from tests.support.clock import run
 from tests.support.fake_engine import FakeEngine
-from tests.unit.operations.stage import PROJECT, add, log
+from tests.unit.operations.stage import PROJECT, add, log, session_of
 
 NAME = "shop.job.nightly"
 
@@ -106,7 +106,7 @@ def test_they_are_the_past_of_who_follows() -> None:
     async def work() -> str:
         engine = await server(kept(1, "a", "b"))
         entries: list[LogEntry] = []
-        task = asyncio.ensure_future(Follower(query(), entries.append, print).follow(engine))
+        task = asyncio.ensure_future(Follower(query(), entries.append, print).follow(session_of(engine)))
         await asyncio.sleep(0.5)
         log(engine, NAME, 40, "g")
         await asyncio.sleep(3)

@@ -31,7 +31,7 @@ from tests.support.fake_engine import FakeEngine
 from tests.support.fake_images import INFO
 from tests.support.fake_machine import FakeMachine
 from tests.unit.deploy.world import project
-from tests.unit.operations.stage import PROJECT, add, log
+from tests.unit.operations.stage import PROJECT, add, log, session_of
 from tests.unit.operations.views.logs.test_access import ENTRY
 from tests.unit.operations.views.logs.test_access import Log as AccessLog
 
@@ -72,7 +72,9 @@ def test_values_of_a_release_that_is_deployed_meanwhile_are_masked() -> None:
         def show(entry: LogEntry) -> None:
             shown.append(redacted(entry.text))
 
-        task = asyncio.ensure_future(Follower(LogQuery(PROJECT, ("web",)), show, print).follow(engine))
+        task = asyncio.ensure_future(
+            Follower(LogQuery(PROJECT, ("web",)), show, print).follow(session_of(engine))
+        )
         await asyncio.sleep(0.5)
         await write_record(engine, PROJECT, R2)
         await add(engine, "shop-web-r2", "web", release="r2")
@@ -240,7 +242,7 @@ def test_a_release_that_comes_to_a_worker_is_masked_by_who_has_its_record() -> N
             asked += 1
 
         follower = Follower(LogQuery(PROJECT, ("web",)), lambda _: None, print, mask=mask)
-        task = asyncio.ensure_future(follower.follow(engine))
+        task = asyncio.ensure_future(follower.follow(session_of(engine)))
         await asyncio.sleep(1.5)
         assert asked == 0
         await add(engine, "shop-web-r2", "web", release="r2")
@@ -264,7 +266,7 @@ def test_the_first_release_on_a_worker_that_had_no_container_is_masked() -> None
 
         query = LogQuery(PROJECT, ("web",))
         follower = Follower(query, lambda _: None, print, anywhere=lambda _: True, mask=mask)
-        task = asyncio.ensure_future(follower.follow(engine))
+        task = asyncio.ensure_future(follower.follow(session_of(engine)))
         await asyncio.sleep(1.5)
         assert asked == 0
         await add(engine, "shop-web-r1", "web", release="r1")
