@@ -34,9 +34,6 @@ class Batch:
         root: The folder of ftl.yaml.
         environ: The environment of the docker CLI.
         variables: The same and the lines of .env: values of build secrets.
-        labels: Labels of all images.
-        server_platform: The server's platform, if known.
-        engine_platform: The engine's own platform.
         remote: The engine is on another machine, reached through SSH.
         caches: What the builder can do with `build.cache`.
         secret_files: Files of `secrets`: no image should have them.

@@ -60,13 +60,7 @@ class _Seen:
 
 
 async def note_build(engine: Engine, project: str, began: float) -> None:
-    """Remember that a build of a project has ended now.
-
-    Args:
-        engine: That which built: this machine's, or a server's.
-        project: The project.
-        began: Its beginning, as Unix time by the engine's clock.
-    """
+    """Remember a build of a project that has ended now; `began` is by the engine's clock."""
     info = await engine.info()
     path = _path(info.id, project)
     seen = _load(path)
@@ -75,17 +69,10 @@ async def note_build(engine: Engine, project: str, began: float) -> None:
 
 
 async def remove_dropped(engine: Engine, project: str, *, keep: int) -> int:
-    """Remove the layers of dropped images from the cache, once in several builds.
+    """Remove the layers of dropped images from the cache, once in several builds; bytes freed.
 
-    Errors are ignored: they cost only disk space.
-
-    Args:
-        engine: That which built.
-        project: The project.
-        keep: Images that stay: each is seen with its layers before it is dropped.
-
-    Returns:
-        Bytes that this has freed.
+    Errors are ignored: they cost only disk space. `keep` images stay: each is seen with its layers before it is
+    dropped.
     """
     freed = 0
     with suppress(EngineError, TimeoutError):

@@ -112,11 +112,7 @@ async def build_images(
 
 
 async def _cache_support(
-    services: Sequence[Service],
-    cli: BuildKitCli,
-    env: Mapping[str, str],
-    store: Store,
-    emit: Emit | None,
+    services: Sequence[Service], cli: BuildKitCli, env: Mapping[str, str], store: Store, emit: Emit | None
 ) -> CacheSupport:
     """The builder's support of `build.cache`; asked only where a service has one.
 

@@ -56,11 +56,7 @@ class BuildResult:
 
     Attributes:
         reference: The name to deploy: `image` of ftl.yaml if given, else PROJECT-SERVICE:latest.
-        content_id: The image's content id.
         changed: False if every step came from the cache and the image is the same as before.
-        seconds: Duration of the build.
-        context: The build context, as walked.
-        dockerfile: The Dockerfile, as parsed.
         first_miss: The first instruction, in the Dockerfile's order, that was not in the cache.
         miss_seconds: Duration of all executed steps.
         miss_reason: What changed for that instruction.

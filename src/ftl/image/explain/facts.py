@@ -24,7 +24,6 @@ class Advice:
     Attributes:
         rule: A stable name ("order", "context", "multi-stage", ...).
         text: The observation, with its figure.
-        hint: What to change.
         line: Line of the Dockerfile; 0 if it is about none.
         bytes: The figure, if it is a size.
         seconds: The figure, if it is a duration.

@@ -37,16 +37,10 @@ class FurtherLogins:
 
     Args:
         load: Reads `registries` of today's ftl.yaml; blocks. None where the run has them already.
-        root: Folder of ftl.yaml.
-        environ: For the commands in it.
     """
 
     def __init__(
-        self,
-        load: Callable[[], Sequence[Registry]] | None,
-        *,
-        root: Path,
-        environ: Mapping[str, str],
+        self, load: Callable[[], Sequence[Registry]] | None, *, root: Path, environ: Mapping[str, str]
     ) -> None:
         self._load = load
         self._root = root

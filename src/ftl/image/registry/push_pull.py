@@ -33,11 +33,9 @@ PULL_SECONDS = 1800.0
 
 
 async def push(engine: Engine, reference: str, keyring: Keyring, *, emit: Emit) -> str:
-    """Push an image to the registry in its name.
+    """Push an image to the registry in its name, from this machine's engine.
 
     The credentials are in the request to the engine, which does not store them.
-
-    This machine's engine pushes, which has the image under that name.
 
     Returns:
         The pushed image by digest: `registry.example.com/shop/web@sha256:...`.

@@ -19,13 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PendingImage:
-    """An image that must be sent.
-
-    Attributes:
-        tag: The tag to give it on the server.
-        reference: Its name on this machine.
-        image: The image as the local engine describes it.
-    """
+    """An image that must be sent: its tag there, its name here, and the local engine's image."""
 
     tag: str
     reference: str
@@ -37,10 +31,7 @@ class Destination:
     """The server that images are sent to.
 
     Attributes:
-        engine: Its engine.
-        info: The engine's version, store and platform.
-        machine: The server, if commands can be run there.
-        capabilities: Its tools, disk space and cached layers.
+        machine: None where no commands can be run there.
         present: The layers of its images.
         images: Its images, those that are likeliest to share layers with ours first.
     """

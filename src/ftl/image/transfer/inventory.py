@@ -33,9 +33,7 @@ class TargetServer:
     """A server that images are sent to, as the caller knows it.
 
     Attributes:
-        engine: Its engine.
-        info: The engine's version, store and platform.
-        machine: The server, if commands can be run there.
+        machine: None where no commands can be run there.
         free_bytes: Free disk space where the engine keeps its images, where there is no machine to ask.
     """
 
@@ -50,14 +48,10 @@ class Inventory:
     """The images that a server has, of those to send, and those that it lacks.
 
     Attributes:
-        target: The server.
         local: The tag to set there -> the image on this machine.
         results: Tag -> result, of images that it had: they have their tags.
-        pending: The images that it lacks.
-        destination: The server, for a transfer.
         images: All of its images, without details.
         lock: The name of the server lock that the caller holds.
-        emit: Receives progress events.
         began: When the transfer began, by `time.monotonic`.
     """
 
@@ -177,7 +171,6 @@ class _RemoteImages:
     """The images of a server.
 
     Attributes:
-        images: All images, without details.
         tagged: The images under the tags to set, inspected.
     """
 

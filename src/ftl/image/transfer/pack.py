@@ -35,13 +35,8 @@ class ArchivePacker:
     """Packs one archive.
 
     Args:
-        source: Where the layers come from.
         images: The tag to load an image under -> the image.
-        needed: The diffIDs of the layers that must be in the archive.
-        cached: Layers in the server's cache, which need not be sent.
-        meter: Records which layers begin and end.
         free: Bytes free where the server's engine keeps its images; None if unknown.
-        server: The server's name in errors.
         measure_all: Whether the sizes of all layers are needed: the containerd store relies on them.
     """
 

@@ -76,7 +76,6 @@ class PresentLayers:
     """The layers that a server has.
 
     Attributes:
-        store: The server's image store.
         ids: chainIDs on overlay2, diffIDs of uncompressed blobs on the containerd store.
     """
 
@@ -107,11 +106,7 @@ class PresentLayers:
 
 @dataclass(frozen=True, slots=True)
 class CommonLayers:
-    """The layers that each of several servers has; their stores may differ.
-
-    Attributes:
-        servers: Those of each server.
-    """
+    """The layers that each of several servers has; their stores may differ."""
 
     servers: tuple[PresentLayers, ...]
 
@@ -161,14 +156,9 @@ def present_layers(
 ) -> PresentLayers:
     """The layers that a server has, judged by its images.
 
-    Args:
-        store: The server's image store.
-        images: The server's images, inspected.
-        loaded_by_ftl: Image ID there -> whether it was loaded from an archive of FTL's, where that is known. On the
-            containerd store an ID is the manifest's digest, and FTL's manifests name uncompressed layers; so this is
-            exact.
-        cached: The diffIDs of the layers in FTL's cache there.
-        repositories: The repositories of the images to send.
+    `loaded_by_ftl` is image ID there -> whether it was loaded from an archive of FTL's, where that is known. On the
+    containerd store an ID is the manifest's digest, and FTL's manifests name uncompressed layers; so this is exact.
+    `cached` are the diffIDs of the layers in FTL's cache there, `repositories` those of the images to send.
     """
     if store == "containerd":
 

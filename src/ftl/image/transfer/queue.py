@@ -17,13 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ServerImages:
-    """Images for one server.
-
-    Attributes:
-        server: Its name.
-        images: The tag to set there -> the local name.
-        loaded_by_ftl: ID of an image there -> whether an earlier transfer loaded it.
-    """
+    """Images for one server: tag to set there -> local name; as in `TransferQueue.send`."""
 
     server: str
     images: Mapping[str, str]
@@ -84,10 +78,7 @@ class TransferQueue:
     Images that are asked for while a transfer runs travel together in the next. So a layer that several images have
     is sent once, and the transfers of a deploy share neither the link nor the connection's sessions. Steps that do not
     know yet whether an image must be sent say so (`expect`); others wait for them a little.
-
-    Args:
-        send: Sends images in one transfer.
-        sending: A lock, where several engines send to the same servers.
+    `sending` is a lock, where several engines send to the same servers.
     """
 
     def __init__(self, send: Send, sending: asyncio.Lock | None = None) -> None:

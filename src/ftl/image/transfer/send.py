@@ -32,16 +32,9 @@ async def send_missing(
 ) -> dict[str, TransferResult]:
     """Send a server its missing layers, in one archive: one of several images is sent once.
 
-    Images that do not arrive complete are sent again with all of their layers, once, and a Note says so.
-
-    Args:
-        source: The local engine.
-        found: What the server has.
-        sources: The names of the sources of layers that may be used ("push", "save"); None for all, the fastest first.
-        ahead: Reads the images already.
-
-    Returns:
-        The tag on the server -> the result.
+    Images that do not arrive complete are sent again with all of their layers, once, and a Note says so. `sources` are
+    the names of the sources of layers that may be used ("push", "save"), None for all, the fastest first; `ahead` reads
+    the images already.
 
     Raises:
         TransferFailed: An image is damaged, does not fit there or was not loaded. No tag there has moved, except to

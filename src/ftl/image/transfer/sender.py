@@ -42,8 +42,6 @@ class Sender:
     """Sends images from an engine to servers, and from server to server.
 
     Args:
-        source: The local engine.
-        emit: Receives progress events.
         lock: The name of the server lock that the caller holds.
         network: The network that containers of all servers may join; empty with one server.
         ahead: Reads images already that will likely be sent.
@@ -223,7 +221,6 @@ class _Addressed:
     """Images on their way to one server.
 
     Attributes:
-        found: What the server has.
         results: Tag -> result, of those that have been passed on to it, or that it has passed on.
         error: Why it cannot have them.
     """

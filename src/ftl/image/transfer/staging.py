@@ -126,11 +126,7 @@ class StagedImages:
         await shielded(self._engine.create(name, spec))  # or it may be created after the cleanup
 
     async def publish(self, names: Mapping[str, str]) -> None:
-        """Give the images their real tags, and remove the containers in parallel.
-
-        Args:
-            names: Staging tag -> real tag.
-        """
+        """Give the images their real tags (by staging tag), and remove the containers in parallel."""
         tagging = [self._engine.tag(staging, name) for staging, name in names.items()]
         await gather2(gather_all(tagging), self._remove_own_containers())
 

@@ -90,9 +90,6 @@ class Transfer:
     async def run(self) -> dict[str, TransferResult]:
         """Send missing layers; if the loaded images differ from those sent, send everything, once.
 
-        Returns:
-            Tag -> result.
-
         Raises:
             TransferFailed: No tag on the server has moved.
         """

@@ -45,12 +45,10 @@ class BuildRecord:
     """A service's last build.
 
     Attributes:
-        salt: Salt of all hashes.
         instructions: Hash of each instruction, in the Dockerfile's order.
         args: Name -> hash of the value.
         bases: Base image -> its content id, if the engine had it.
         settings: Other inputs: builder, target, platform.
-        files: Files of the context by path.
         seconds: Hash of an instruction -> its duration when last executed.
         content: Content id of the image.
     """

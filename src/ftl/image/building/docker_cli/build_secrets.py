@@ -78,9 +78,6 @@ def pass_secrets(
 
     The variables have separate names: a build argument, or the CLI itself, may use those that ftl.yaml has.
     Values that are too large for the environment are written to `folder`, which is private.
-
-    Returns:
-        The secrets as the CLI gets them, and the variables that it needs for them.
     """
     passed: list[ResolvedSecret] = []
     env: dict[str, str] = {}

@@ -49,12 +49,7 @@ _INSTALL_BUILDX = (
 
 @dataclass(frozen=True, slots=True)
 class BuildKitCli:
-    """A docker CLI with BuildKit.
-
-    Attributes:
-        docker: Path of the CLI.
-        kind: Where its BuildKit is.
-    """
+    """A docker CLI with BuildKit: its path, and where its BuildKit is."""
 
     docker: str
     kind: CliKind

@@ -29,11 +29,7 @@ _DRIVER = re.compile(r"^Driver:\s*(\S+)", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class CacheOptions:
-    """Values of `--cache-from` and `--cache-to`.
-
-    Attributes:
-        folders: The folders among them.
-    """
+    """Values of `--cache-from` and `--cache-to`, and the folders among them."""
 
     read: tuple[str, ...] = ()
     write: tuple[str, ...] = ()

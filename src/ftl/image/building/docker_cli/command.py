@@ -23,10 +23,8 @@ class BuildRequest:
     Attributes:
         context: Absolute path of the build context.
         dockerfile: Absolute path.
-        tags: All names that the image gets.
         platform: Always given: without it the CLI takes DOCKER_DEFAULT_PLATFORM from the environment. Several have
             commas between them.
-        cache: Build caches to read and to write, as values of the CLI's options.
     """
 
     context: Path
@@ -93,12 +91,9 @@ def build_environment(
 def cli_environment(host: str, environ: Mapping[str, str], *, remote: bool = False) -> dict[str, str]:
     """Return the environment of a docker CLI for the engine at `host`, in English.
 
-    Args:
-        host: The engine's address.
-        environ: The environment that the CLI inherits.
-        remote: The engine is on another machine, and builds itself: a builder that `docker buildx use` or
-            $BUILDX_BUILDER chose is one of this machine. The builder `default` is the engine of $DOCKER_HOST (buildx,
-            store/storeutil `GetNodeGroup`).
+    `remote`: the engine is on another machine, and builds itself: a builder that `docker buildx use` or $BUILDX_BUILDER
+    chose is one of this machine. The builder `default` is the engine of $DOCKER_HOST (buildx, store/storeutil
+    `GetNodeGroup`).
     """
     env = {
         name: value for name, value in environ.items() if name not in ("DOCKER_CONTEXT", "DOCKER_BUILDKIT")

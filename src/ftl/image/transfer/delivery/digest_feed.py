@@ -21,7 +21,6 @@ class DigestFeed:
     Each line is a number of bytes and their SHA-256; one with 0 is the end. See relay_take.pl.
 
     Args:
-        process: The script that gets the stream.
         listeners: Stdin of the scripts on the others, over SSH.
     """
 

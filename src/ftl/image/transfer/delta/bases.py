@@ -43,10 +43,8 @@ class DeltaBase:
     async def prepare(self, layer: LayerStream) -> tuple[BaseLayer | None, LayerStream]:
         """Read the base layer, or an approximation.
 
-        The new layer may be read for that.
-
-        Returns:
-            The base layer, None where it turns out not to be available; and the new layer, unread.
+        The new layer, which is returned unread, may be read for that. The base layer is None where it turns out not to
+        be available.
         """
         return await self._prepare(layer)
 
@@ -61,10 +59,8 @@ class DeltaBases:
 
     Attributes:
         candidates: diffID of a new layer -> its base layer.
-        layer_sources: Finds the sources of a layer of a local image, the fastest first.
         fetch_index: Gets the index of a cached layer from the server.
         speed: The link's speed in bytes a second, where it is known.
-        round_trip: Its round trip, in seconds.
         can_describe: The server can make an index of a cached layer.
     """
 

@@ -62,12 +62,7 @@ _DICTIONARY = (0xEC30A437).to_bytes(4, "little")
 
 @dataclass(frozen=True, slots=True)
 class DeltaFrame:
-    """A compressed window: a zstd frame of instructions.
-
-    Attributes:
-        prefix: Ranges of the base layer that are its prefix.
-        content: The frame.
-    """
+    """A compressed window: a zstd frame, and the ranges of the base layer that are its prefix."""
 
     prefix: Sequence[ByteRange]
     content: bytes
@@ -83,7 +78,6 @@ class DeltaWindow:
     """Instructions to be compressed, by any thread.
 
     Attributes:
-        instructions: The instructions.
         ranges: Ranges of the base layer to compress them against.
         prefix: The bytes of these ranges.
     """

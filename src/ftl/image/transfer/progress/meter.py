@@ -73,13 +73,11 @@ class ImageProgress:
 
     Attributes:
         image: The image's tag on the server.
-        layers: How many layers it has.
         needed: diffIDs that the server's engine lacks.
         expected: How much there is to send, estimated until it has been read.
         cached: diffIDs that are needed and are in the server's cache.
         layers_cached: How many layers came out of the cache so far.
         bytes_saved: Compressed bytes that deltas have saved.
-        bytes_read: Bytes of layers read so far.
         bytes_sent: Compressed bytes written to the network so far.
         reported: When the last progress event was emitted.
     """
@@ -120,12 +118,9 @@ class Meter:
     """Counter of one transfer; a layer that several images need counts for the first.
 
     Args:
-        images: The progress of each image, at its beginning.
-        emit: Receives progress events.
         sent: Compressed bytes that earlier attempts have written to the network.
         exact_layers: Bytes that are sent belong to the current layer. Otherwise compressed blocks hold parts of
             several layers, and are sent later than their layers are read.
-        clock: Seconds.
 
     Attributes:
         sent: Compressed bytes written to the network, with those of earlier attempts.

@@ -45,7 +45,6 @@ class CachedLayer:
     """A layer in the server's cache, where it is compressed.
 
     Attributes:
-        diff_id: "sha256:HEX".
         size: Size of its tar, in bytes.
         compressed_size: Size in the cache, in bytes: about what it would take to send the layer.
     """

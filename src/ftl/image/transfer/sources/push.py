@@ -58,8 +58,6 @@ class PushSource:
     """Source for graph drivers: a push of images to an endpoint in this process.
 
     Args:
-        engine: The local engine.
-        images: The images.
         cache: The blobs that are known from earlier pushes; what this one teaches is added.
         budget: Bytes that the engine may upload, None for any number. More means that it does not remember the blobs
             that FTL does.

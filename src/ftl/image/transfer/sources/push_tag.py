@@ -29,11 +29,6 @@ async def push_tag(engine: Engine, endpoint: str, image: SourceImage) -> AsyncIt
     look for such tags an engine would have to list its images, for which 20.10 reads the documents of all of
     them (0.15 s for some 200, where a push of nothing takes 0.1 s).
 
-    Args:
-        engine: The local engine.
-        endpoint: The repository of the upload endpoint.
-        image: The image.
-
     Raises:
         SourceUnusable: The image has no tag.
     """

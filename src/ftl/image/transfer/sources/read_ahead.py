@@ -29,13 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class StartedPush:
-    """A push that has started.
-
-    Attributes:
-        push: The push.
-        images: The IDs of its images.
-        layers: The diffIDs of the layers that it uploads.
-    """
+    """A push that has started, with the IDs of its images and the diffIDs of the layers that it uploads."""
 
     push: PushSource
     images: frozenset[str]

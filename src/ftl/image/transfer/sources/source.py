@@ -38,7 +38,6 @@ class LayerStream:
     """A layer to read once.
 
     Attributes:
-        diff_id: Its digest.
         size: Size of its tar, in bytes.
         chunks: The bytes of its tar; raises at the end if they do not have the digest.
     """
