@@ -109,7 +109,7 @@ class Client:
         Args:
             action: The call, for messages: "the engine on NAME could not ACTION".
             path: Without the API's version; names in it must be `checked`.
-            query: Its query. Mappings are written as JSON, a list as several values, and what is None is left out.
+            query: Mappings are written as JSON, a list as several values, and what is None is left out.
             is_fresh: Whether it must be sent now: an answer to what was sent before the call would prove nothing.
         """
         target = f"/{path}{_query(query or {})}"
@@ -167,10 +167,7 @@ class Client:
         """JSON of the answer to a call that changes something, or that is slow; see `get`.
 
         A POST that is `is_repeatable` may be made twice, where the engine closed its connection meanwhile; other
-        methods are. After `seconds` EngineUnavailable is raised.
-
-        Returns:
-            None where the answer has no body.
+        methods are. After `seconds` EngineUnavailable is raised. None where the answer has no body.
         """
         info = await self.info()
         content = b"" if body is None else json.dumps(body).encode()

@@ -24,13 +24,9 @@ _NUMBERS = itertools.count(1)
 async def helper_container(engine: Engine, stem: str, spec: ContainerSpec) -> AsyncIterator[str]:
     """Create a container that is removed at the end; its ID.
 
-    Those that a killed command left behind go first: they have the same project, role and service. The caller has the
-    project's lock, so no other command works with one. A name tells nothing: another container may have any.
-
-    Args:
-        engine: The server's engine.
-        stem: Beginning of the name; the end is this run's own.
-        spec: Its settings, with labels for project, role and service.
+    Those that a killed command left behind go first: they have the same project, role and service, which the spec's
+    labels say. The caller has the project's lock, so no other command works with one. A name, of which `stem` is the
+    beginning, tells nothing: another container may have any.
     """
     identity = {label: spec.labels[label] for label in (labels.PROJECT, labels.ROLE, labels.SERVICE)}
     for stray in await engine.containers(labels=identity):

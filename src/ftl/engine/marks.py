@@ -36,7 +36,6 @@ class PullMark:
     """A mark on an image that FTL brought.
 
     Attributes:
-        project: The project that it was brought for.
         repository: Where it came from, in its shortest form: `nginx`, `ghcr.io/acme/app`.
         tag: By which it was pulled; empty: by its digest.
         image: The beginning of its ID.

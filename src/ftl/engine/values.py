@@ -76,7 +76,7 @@ class ArchivedFile:
     """A file that was read from a container.
 
     Attributes:
-        modified: When it was written, Unix time by the clock of who wrote it.
+        modified: Unix time by the clock of who wrote it.
     """
 
     content: bytes = field(repr=False)
@@ -92,7 +92,6 @@ class Image:
         layers: diffIDs, lowest first.
         config: Docker's `Config` object, unchanged (Env, Cmd, Labels, ...).
         platform: "linux/arm64/v8".
-        digests: `RepoDigests`.
         created: RFC 3339, from the engine; empty where unknown.
     """
 
@@ -124,8 +123,6 @@ class DiskUsage:
 
     Attributes:
         unused_images: Lower bound for images without a container: layers that they share are not counted.
-        build_cache: Build cache that no build is using.
-        layers: All layers of all images.
     """
 
     unused_images: int
@@ -231,7 +228,6 @@ class ContainerState:
 
     Attributes:
         health: Result of Docker's health check: "", "starting", "healthy", "unhealthy".
-        health_log: The last output of that check.
         check_seconds: How long that check may take to pass, by its settings.
         started: RFC 3339, from the engine.
         finished: Likewise; year 1 where it never ended.
@@ -265,7 +261,6 @@ class ContainerStats:
 
     Attributes:
         seconds: The moment: Unix time by the machine's clock.
-        cpu_seconds: Processor time since its start.
         memory: Bytes, without the file cache that can be dropped.
         memory_limit: Bytes; the engine says the machine's memory where the container has no limit. None: it has none.
     """

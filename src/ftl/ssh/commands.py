@@ -173,11 +173,7 @@ class Commands:
             raise ServerError(message, cause=failures.last_words(said.decode(errors="replace"))) from error
 
     async def _end(self, capture: Capture, boundary: str) -> bool:
-        """End a command on the server that is given up: its ssh process, killed afterwards, ignores SIGTERM.
-
-        Returns:
-            Whether the server has answered.
-        """
+        """End a command on the server that is given up; whether the server has answered. Its ssh ignores SIGTERM."""
         while (pid := process_id(bytes(capture.stderr), boundary)) is None:
             if not await capture.news():
                 return False

@@ -42,10 +42,8 @@ class LoginFacts:
     """Facts that the command reported.
 
     Attributes:
-        user: The user that we are logged in as.
         socket: The socket of an engine that this user may use; empty if there is none.
         default_exists: Whether /var/run/docker.sock exists, usable or not.
-        installed: Whether Docker's programs are installed.
         listening: Whether a program listens on a socket of that name (/proc/net/unix, __SO_ACCEPTCON).
         noise: Output of login scripts before the facts.
         elsewhere: Engine that the login's docker command uses, if there is no socket that we may use.

@@ -31,11 +31,7 @@ class Local:
         await self.close()
 
     async def run(
-        self,
-        argv: Sequence[str],
-        *,
-        stdin: bytes | None = None,
-        timeout: float = 60.0,  # the Machine's signature
+        self, argv: Sequence[str], *, stdin: bytes | None = None, timeout: float = 60.0
     ) -> Completed:
         """Run a command to its end; see Machine. Status 126 or 127: it cannot be run."""
         try:

@@ -105,8 +105,7 @@ class Machine(Protocol):
     def trust_usual(self) -> bool:
         """Take the engine at `likely_engine_url`, which has answered; entering is not needed then.
 
-        Returns:
-            Whether that is so: on a connection that is kept, whose login is proved already.
+        False unless the connection is kept: then its login is proved already.
         """
         ...
 
@@ -135,10 +134,8 @@ class Machine(Protocol):
 def machine_of(server: Server, *, project: str = "", keep: bool = True) -> Machine:
     """The machine of an ftl.yaml's `server`, not entered yet.
 
-    Args:
-        server: The server's address, and how long a connection to it stays after a command.
-        project: The project that uses it. It has one kept connection: one to another server ends the former.
-        keep: False for a command that may run for days: it neither uses nor leaves a kept connection.
+    A project has one kept connection: one to another server ends the former. `keep` is False for a command that may run
+    for days: it neither uses nor leaves a kept connection.
     """
     if server.is_local:
         return Local()

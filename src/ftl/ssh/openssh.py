@@ -88,11 +88,7 @@ class OpenSSH:
         await self.close()
 
     async def run(
-        self,
-        argv: Sequence[str],
-        *,
-        stdin: bytes | None = None,
-        timeout: float = 60.0,  # the Machine's signature
+        self, argv: Sequence[str], *, stdin: bytes | None = None, timeout: float = 60.0
     ) -> Completed:
         """Run a command to its end; see Machine."""
         return await self._commands.run(argv, stdin=stdin, seconds=timeout)

@@ -20,9 +20,8 @@ _MOST = 8
 class Pool:
     """The connections of one command to its server.
 
-    Args:
-        first: The connection that forwards go through, too. The others are opened when the server has refused a
-            session on it, log in without asking anything, and end with us.
+    Forwards go through the first, too. The others are opened when the server has refused a session on it, log in
+    without asking anything, and end with us.
     """
 
     def __init__(self, first: Connection) -> None:

@@ -29,10 +29,8 @@ _HOST_CONFIG = "HostConfig."
 def container(spec: ContainerSpec, *, log_driver: str) -> JsonObject:
     """The body that creates the container in the first of its networks.
 
-    Args:
-        spec: The container.
-        log_driver: The daemon's default driver. json-file gets bounds; any other driver was configured on purpose
-            and is left alone.
+    json-file as `log_driver`, the daemon's default, gets bounds; any other driver was configured on purpose and is left
+    alone.
     """
     folders = _file_volumes(spec)
     body: JsonObject = {

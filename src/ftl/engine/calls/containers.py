@@ -193,13 +193,8 @@ class ContainerCalls(NetworkCalls):
     ) -> AsyncGenerator[LogLine]:
         """Log of a container by whole lines, both streams in the order of writing.
 
-        Args:
-            container: By name or ID.
-            tail: Only the last lines, this number of them.
-            follow: Continue until the container stops.
-            since: Only later lines: RFC 3339, as `LogLine.time` has it.
-            until: Only earlier lines, likewise.
-            timestamps: Fill in `LogLine.time`.
+        Only the last lines, `tail` of them, and those later than `since` and earlier than `until` (RFC 3339, as in
+        `LogLine.time`, which `timestamps` fill in). `follow` continues until the container stops.
         """
         query = {
             "stdout": 1,

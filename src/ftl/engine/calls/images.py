@@ -57,9 +57,7 @@ class ImageCalls:
         """Disk space of unused images and build cache; takes the engine seconds to minutes.
 
         From API 1.42 on (Docker 23) it can be limited to some types: volumes are slow to count and not needed.
-
-        Args:
-            seconds: Time limit; EngineUnavailable is raised after it.
+        EngineUnavailable after a time limit.
         """
         query = {"type": ["image", "build-cache"]}
         answer = await disk_usage(self._client, "sum up its disk usage", query, seconds=seconds)
@@ -82,15 +80,10 @@ class ImageCalls:
         return convert.build_cache(as_object(answer))
 
     async def prune_build_cache(self, record: str = "", *, seconds: float) -> int:
-        """Remove the build cache that no build is using; EngineUnavailable after a time limit.
+        """Remove the build cache that no build is using; bytes freed.
 
-        Args:
-            record: Only this record of it, which stays if another builds on it. Else all: also what a Dockerfile of
-                today would use again.
-            seconds: Time limit.
-
-        Returns:
-            Bytes that this has freed.
+        Only the `record` of it, which stays if another builds on it; else all: also what a Dockerfile of today would
+        use again. EngineUnavailable after a time limit.
         """
         query = {"all": 1, **({"filters": {"id": {record: True}}} if record else {})}
         action = "remove its build cache"

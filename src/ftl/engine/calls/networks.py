@@ -33,11 +33,8 @@ class NetworkCalls:
     ) -> Network:
         """Create a bridge network, or return the one that has this name: two round trips.
 
-        Args:
-            name: Its name.
-            labels: For a new one; an existing one keeps its labels.
-            subnet: "10.83.0.0/24"; None lets the engine choose.
-            bridge: Name of its interface on the server, at most 15 characters; None: "br-" and its ID.
+        An existing one keeps its labels. Without `subnet` ("10.83.0.0/24") the engine chooses; `bridge` is the name of
+        its interface on the server, at most 15 characters, else "br-" and its ID.
         """
         made = body.network(checked(name), labels, subnet, bridge)
         with ignoring(409):

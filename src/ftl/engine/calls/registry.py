@@ -31,10 +31,8 @@ class RegistryCalls:
     ) -> AsyncIterator[str]:
         """Let the engine pull an image from its registry; yields its progress by line.
 
-        Args:
-            reference: Without a tag or digest, `latest` is pulled.
-            platform: "linux/arm64"; None: the engine's.
-            auth: `username` and `password`, or `identitytoken`: sent as X-Registry-Auth.
+        Without a tag or digest `latest` is pulled, without `platform` ("linux/arm64") the engine's. `auth` has
+        `username` and `password`, or `identitytoken`: sent as X-Registry-Auth.
         """
         name = checked(reference) if auth is None else _with_registry(reference)
         async with self._client.call(f"pull {reference}") as docker:
@@ -51,9 +49,7 @@ class RegistryCalls:
         Engines with overlay2 report the digest in `aux`, those with the containerd store only in their last line
         (seen on 26.1).
 
-        Args:
-            reference: "registry.example.com/shop/web:1"; without a tag, `latest`.
-            auth: As for `pull`.
+        Without a tag `latest` is pushed; `auth` is as for `pull`.
         """
         name, label = references.split(_with_registry(reference))
         headers = {"X-Registry-Auth": _registry_auth(name, auth)}
@@ -70,9 +66,7 @@ class RegistryCalls:
     async def at_registry(self, reference: str, *, seconds: float) -> str:
         """Digest of a reference at its registry, which the engine asks without credentials.
 
-        Args:
-            reference: Without a tag or digest, `latest`.
-            seconds: Time limit; EngineUnavailable is raised after it.
+        Without a tag or digest `latest`; EngineUnavailable after a time limit.
 
         Raises:
             EngineError: The registry refused, has no such image, or was not reached; its message is the cause.
@@ -84,8 +78,7 @@ class RegistryCalls:
     async def log_in(self, auth: Mapping[str, str]) -> str:
         """Let the engine check credentials at their registry (`serveraddress`); it stores nothing.
 
-        Returns:
-            The identity token that the registry issued for them; empty where it issues none.
+        Returns the identity token that the registry issued for them; empty where it issues none.
         """
         action = f"log in to {auth.get('serveraddress', 'the registry')}"
         answer = as_object(await self._client.send(action, "POST", "auth", body=auth))

@@ -123,10 +123,8 @@ class Swarm:
     async def init(self, address: str, *, labels: Mapping[str, str], pool: str) -> None:
         """Begin a Swarm whose first manager this engine is.
 
-        Args:
-            address: Where other engines reach this one; also for the packets of networks.
-            labels: The Swarm's own.
-            pool: Range from which it gives networks their subnets, /24 each.
+        Other engines reach this one at `address`, also with the packets of networks; `pool` is the range from which it
+        gives networks their subnets, /24 each.
         """
         body = {
             **_addresses(address),
@@ -207,12 +205,8 @@ class Swarm:
     ) -> None:
         """Create an attachable network across the nodes.
 
-        Args:
-            name: Unique in the Swarm.
-            labels: Its labels.
-            encrypted: Whether its packets are encrypted between machines (IPsec).
-            mtu: Of the network between the machines; the engine takes off what its own headers need.
-            subnet: A CIDR; None: the Swarm chooses one.
+        It is encrypted between machines by IPsec. `mtu` is that of the network between the machines; the engine takes
+        off what its own headers need. Without `subnet` the Swarm chooses one.
         """
         options = {"encrypted": ""} if encrypted else {}
         if mtu:

@@ -28,11 +28,7 @@ class VolumeCalls:
         return [convert.volume(item) for item in as_objects(answer.get("Volumes"))]
 
     async def create_volume(self, name: str, labels: Mapping[str, str]) -> Volume:
-        """Create a named volume; an existing one is kept unchanged, with the labels that it has.
-
-        Returns:
-            The volume that has the name.
-        """
+        """Create a named volume; an existing one is returned unchanged, with the labels that it has."""
         made = {"Name": checked(name), "Labels": dict(labels)}
         answer = await self._client.send(f"create the volume {name}", "POST", "volumes/create", body=made)
         return convert.volume(as_object(answer))

@@ -24,12 +24,7 @@ _STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})(?: (.*))?")
 
 
 class HttpError(Exception):
-    """The engine answered with an error.
-
-    Attributes:
-        status: Its HTTP status.
-        message: The engine's message.
-    """
+    """The engine answered with an error, by its HTTP status and the engine's message."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -41,8 +36,6 @@ class Request(NamedTuple):
     """Request to an engine.
 
     Attributes:
-        target: The path and its query.
-        body: JSON; empty for none.
         headers: Further headers.
         is_repeatable: Whether it may be sent again if its connection turned out to be closed.
         is_fresh: Whether it must be sent now, though it may have been sent before the call was made.

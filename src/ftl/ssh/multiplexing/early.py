@@ -42,12 +42,10 @@ _END = b"\r\n\r\n"
 
 
 class _SentEarly:
-    """Requests that this process has sent early, and the name of the file for the next ones.
+    """Requests that this process has sent early, through a forward, and that nobody has taken yet.
 
     Attributes:
-        name: Of the file with the requests of this command; empty before `begin`.
-        path: The forward that they went through.
-        exchanges: Those that nobody has taken yet.
+        name: Of the file with the requests of this command, for the next one; empty before `begin`.
     """
 
     def __init__(self) -> None:

@@ -63,8 +63,6 @@ class ConnectionFiles:
 
     Attributes:
         folder: The folder of this command: removed at its end.
-        socket: The master's control socket.
-        log: The master's messages.
         persist: Seconds for which the master stays after its last client.
         shared: Whether the connection is kept: other commands use it, too.
         lock: The open and locked `folder`; None where the connection is not shared.
@@ -88,10 +86,9 @@ class ConnectionFiles:
             (self.socket.parent / RETIRED).touch()
 
     def remove(self) -> bool:
-        """Remove the command's folder. To be called once.
+        """Remove the command's folder, once; whether the connection has to end.
 
-        Returns:
-            Whether the connection has to end: it was retired, and no other command uses it.
+        It has to if it was retired, and no other command uses it.
         """
         shutil.rmtree(self.folder, ignore_errors=True)
         if self.lock is None:

@@ -100,10 +100,8 @@ class Master:
     """A connection's ssh master, as one command of ours uses it. To be left by `leave`.
 
     Attributes:
-        files: Its files.
         attached: Whether it is a kept one that an earlier command started.
         control: Connection to it; None until it has logged in.
-        sessions: Slots for sessions.
     """
 
     def __init__(
@@ -231,9 +229,8 @@ class Master:
             return
         self._left = True
         try:
-            if (
-                await self._cleaned_up()
-            ):  # then the reaper, which would need processes of its own, has nothing to do
+            # Then the reaper, which would need processes of its own, has nothing to do.
+            if await self._cleaned_up():
                 shutil.rmtree(self.files.folder, ignore_errors=True)
             if self._first is not None:
                 await self._first.end(prompting=self.control is None)

@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ftl.child import finish
-from ftl.common.programs import program
+from ftl.common.programs import program, shell
 from ftl.spawn import start_process
 
 if TYPE_CHECKING:
@@ -28,21 +28,10 @@ FORWARDS = "forwards"
 async def start(files: ConnectionFiles) -> Process:
     """Start the reaper of a connection, as the leader of a new process group."""
     kind = "kept" if files.shared else "own"
-    return await start_process(
-        (
-            "sh",
-            "-c",
-            program("ftl.ssh.multiplexing", "reaper.sh"),
-            "ftl-reaper",
-            str(files.socket),
-            str(files.folder),
-            kind,
-        ),
-        stdin=PIPE,
-        stdout=DEVNULL,
-        stderr=DEVNULL,
-        group=0,
+    argv = shell(
+        program("ftl.ssh.multiplexing", "reaper.sh"), "ftl-reaper", str(files.socket), str(files.folder), kind
     )
+    return await start_process(argv, stdin=PIPE, stdout=DEVNULL, stderr=DEVNULL, group=0)
 
 
 async def release(reaper: Process) -> None:

@@ -73,10 +73,6 @@ class Sessions:
     Args:
         folder: The folder of a shared connection, where locked files mark the slots that are taken; None: it is not
             shared.
-
-    Attributes:
-        open: The number of slots that are taken.
-        limit: The number of sessions that the server allows, as far as is known.
     """
 
     def __init__(self, folder: Path | None) -> None:
@@ -90,10 +86,9 @@ class Sessions:
         self._watching: set[asyncio.Task[None]] = set()
 
     async def take(self, kind: SessionKind) -> Slot | None:
-        """Take a slot; waits while one will be free when a command has run to its end.
+        """Take a slot, or wait for one until a command has run to its end.
 
-        Returns:
-            The slot; None where all are taken by commands that stay open.
+        None where all are taken by commands that stay open.
         """
         while not self._has_room(kind):
             if kind == "end" or not self._running:

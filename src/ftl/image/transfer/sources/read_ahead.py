@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class StartedPush:
-    """A push that has started, with the IDs of its images and the diffIDs of the layers that it uploads."""
+    """A push that has started, with the IDs of its images and diffIDs of its layers."""
 
     push: PushSource
     images: frozenset[str]
