@@ -11,11 +11,7 @@ if TYPE_CHECKING:
 
 
 class CommandResult:
-    """Base of the results of commands on this machine, on a server and in a container.
-
-    Attributes:
-        exit_code: Its exit status.
-    """
+    """Base of the results of commands on this machine, on a server and in a container."""
 
     __slots__ = ()
 

@@ -26,8 +26,7 @@ _NEW_SECONDS = 60.0
 def private_folder(prefix: str) -> Iterator[Path]:
     """Create a folder of mode 0700 for temporary files; it is removed on exit.
 
-    Args:
-        prefix: Beginning of its name. Folders with this prefix whose processes have ended are removed, too.
+    Folders with this prefix whose processes have ended are removed, too.
     """
     _sweep(prefix)
     with tempfile.TemporaryDirectory(prefix=prefix) as name, _opened(Path(name)) as folder:

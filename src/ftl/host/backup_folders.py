@@ -44,10 +44,9 @@ _MISSING = "bind source path does not exist"
 
 @dataclass(frozen=True, slots=True)
 class BackupFolder:
-    """A folder of a project's scheduled backups.
+    """A folder of scheduled backups; the last part of its path is the project's name.
 
     Attributes:
-        path: On the server; its last part is the project's name.
         image: ID of an image there that has a shell.
     """
 
@@ -66,12 +65,8 @@ def backup_folders(
 ) -> tuple[BackupFolder, ...]:
     """The folders that a project's backups may be in. Pure.
 
-    Those of its jobs, those of `paths`, and the default one.
-
-    Args:
-        containers: All containers of the server.
-        project: The project's name.
-        paths: What `backups[].path` in ftl.yaml says.
+    Those of its jobs, those of `paths` (what `backups[].path` in ftl.yaml says), and the default one; the `containers`
+    are all of the server.
     """
     own = [one for one in containers if one.project == project]
     jobs = [one for one in own if one.labels.get(labels.JOB, "").startswith(JOB_PREFIX)]
@@ -97,7 +92,6 @@ class StoredBackup:
 
     Attributes:
         time: RFC 3339.
-        path: Its path on the server.
         database: Which one of the dependency's databases it is of; None: its own.
         smaller_than: The last backup before it that was not much smaller either, if this one has less than half of its
             bytes; that one stays, whatever `keep` says.
@@ -125,10 +119,7 @@ async def stored_folders(
 ) -> tuple[StoredFolder, ...]:
     """List the folders of a project that have scheduled backups.
 
-    Args:
-        session: The server.
-        project: The project's name.
-        paths: What `backups[].path` in ftl.yaml says, where it is known.
+    `paths` is as for `backup_folders`.
 
     Raises:
         FtlError: One cannot be read.

@@ -43,13 +43,7 @@ _PATH = "PATH=$PATH:/usr/local/bin:/usr/sbin:/sbin:/snap/bin\n"
 
 @dataclass(frozen=True, slots=True)
 class CronLine:
-    """A job as the crontab has it.
-
-    Attributes:
-        container: Name of the job's container.
-        schedule: Five fields.
-        timezone: Time zone of the schedule.
-    """
+    """A job as the crontab has it; `schedule` has five fields, by the clock of `timezone`."""
 
     container: str
     schedule: str
@@ -144,9 +138,8 @@ async def write_catch_up(machine: Machine, project: str, script: str, places: Se
 
 def await_catch_up(project: str) -> list[str]:
     """Command that waits until a catch-up has ended, and prints the entries of the crontab."""
-    script = program("ftl.common", "scripts/own_processes.sh") + program(
-        "ftl.host", "scripts/await_catch_up.sh"
-    )
+    script = program("ftl.common", "scripts/own_processes.sh")
+    script += program("ftl.host", "scripts/await_catch_up.sh")
     return shell(script, "ftl-await", project)
 
 
@@ -196,10 +189,9 @@ async def write_notifications(machine: Machine, project: str, *, certificates: b
 
 
 async def start(machine: Machine, container: str) -> str:
-    """Start a job by hand, unless a run of it is under way. The server enforces its timeout.
+    """Start a job by hand; the ID of its container, empty where a run of it is under way.
 
-    Returns:
-        The ID of the container; empty: a run of the job is under way.
+    The server enforces its timeout.
 
     Raises:
         FtlError: The container is gone, or does not start.
@@ -243,8 +235,7 @@ def _certificates_script() -> str:
 def catch_up_script(parts: Mapping[str, str]) -> str:
     """The script that cron starts on the servers of a cluster.
 
-    Args:
-        parts: Names of variables of the script -> texts of scripts that run inside the proxy.
+    `parts` are names of variables of the script -> texts of scripts that run inside the proxy.
     """
     texts = "".join(f"{name}={shlex.quote(text)}\n" for name, text in parts.items())
     return (

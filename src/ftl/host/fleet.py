@@ -99,11 +99,9 @@ async def open_fleet(machines: Sequence[Machine], emit: Emit, *, reads: bool = F
     Of several servers, one that does not answer is left out: as soon as the Swarm calls it down, too, or when ssh
     gives it up.
 
-    Args:
-        machines: The servers, not entered yet.
-        emit: Receives notes about servers that it waits for.
-        reads: Nothing is changed, so that a server that is slow to answer may be left out; not where ssh may be
-            asking for something on the terminal.
+    `machines` are not entered yet; `emit` receives notes about servers that it waits for. With `reads` nothing is
+    changed, so that a server that is slow to answer may be left out; not where ssh may be asking for something on the
+    terminal.
 
     Raises:
         ServerError: The only one, or none, can be reached, or no engine answers there.

@@ -32,12 +32,7 @@ OLD = ".old"
 
 @dataclass(frozen=True, slots=True)
 class JobRun:
-    """A run that has ended.
-
-    Attributes:
-        started: RFC 3339.
-        oom_killed: It had too little memory.
-    """
+    """A run that has ended; `started` is RFC 3339, `oom_killed`: it had too little memory."""
 
     started: str
     seconds: float

@@ -170,12 +170,8 @@ def lost_jobs(
 ) -> tuple[JobState, ...]:
     """Jobs and scheduled backups that the server should have, and has no container of.
 
-    `docker system prune` removes them: they are created, and rarely run.
-
-    Args:
-        project: The project's name.
-        recorded: The resolved ftl.yaml of the live release, by its record.
-        found: The jobs on the server.
+    `docker system prune` removes them: they are created, and rarely run. `recorded` is the resolved ftl.yaml of the
+    live release, by its record; `found` are the jobs on the server.
     """
     names = {job.name for job in found}
     jobs = as_objects(recorded.get("jobs"))

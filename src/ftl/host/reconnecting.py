@@ -44,10 +44,7 @@ class ReconnectingFleet:
     async def use(self, work: Callable[[Fleet], Coroutine[Any, Any, None]]) -> bool:
         """Do work with the servers that answer; the others are in the fleet's `missing`.
 
-        The first time, all of them had their chance to.
-
-        Returns:
-            Whether it was done: where a server is lost meanwhile, it is cancelled.
+        The first time, all of them had their chance to. Where one is lost meanwhile, the work is cancelled (False).
 
         Raises:
             FtlError: No server answers, or the work's own.
@@ -109,9 +106,7 @@ async def reconnecting_fleet(
 
     Everything is closed at the end.
 
-    Args:
-        hosts: The servers, in the order of the file.
-        connect: Opens a new session with one of them.
+    `hosts` are the servers in the order of the file; `connect` opens a new session with one of them.
     """
     fleet = ReconnectingFleet(hosts, connect)
     async with task_group() as group:

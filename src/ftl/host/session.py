@@ -40,11 +40,7 @@ Three of them are for the services, tasks and nodes that a manager of a cluster 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """An open connection to a server.
-
-    Attributes:
-        name: The server's name in messages.
-    """
+    """An open connection to a server, by the server's name in messages."""
 
     name: str
     machine: Machine
@@ -55,11 +51,8 @@ class Session:
 class Prefetch(Generic[T]):
     """Read of a server's engine that starts before its socket is known.
 
-    Over a kept connection that saves a round trip.
-
-    Args:
-        look: The calls. They must change nothing: the engine may turn out to be another.
-        modules: Those that they need, which are imported while ssh connects.
+    Over a kept connection that saves a round trip. The `look` must change nothing, since the engine may turn out to be
+    another; the `modules` that it needs are imported while ssh connects.
     """
 
     def __init__(self, look: Callable[[Engine], Coroutine[Any, Any, T]], modules: Sequence[str] = ()) -> None:
@@ -92,10 +85,8 @@ async def open_session(
     The engine's usual socket is asked already while the machine still reports which socket it is. aiohttp, which takes
     long to load, is loaded while ssh connects; a command that looks ahead only reads, and needs no aiohttp.
 
-    Args:
-        machine: The server, not entered yet.
-        ahead: A look at the engine, which begins as early as possible.
-        streams: Whether calls may follow that need aiohttp, such as commands in containers.
+    `machine` is not entered yet; `ahead` begins as early as possible; with `streams` calls may follow that need
+    aiohttp, such as commands in containers.
 
     Raises:
         ServerError: It cannot be reached, refuses us, or no engine answers there.

@@ -77,11 +77,8 @@ def log_service(project: str, service: str) -> JsonObject:
 def parse_figures(*texts: str) -> dict[str, RequestFigures]:
     """Figures by service, from the outputs of request_figures.sh at each proxy.
 
-    Other lines are passed over.
-
-    Args:
-        texts: A line with the length of the period in seconds; lines of service, whether the answer failed, step of the
-            duration, and number of requests.
+    Other lines are passed over. A text has a line with the length of the period in seconds, and lines of service,
+    whether the answer failed, step of the duration, and number of requests.
     """
     by_service: defaultdict[str, list[_Count]] = defaultdict(list)
     for text in texts:

@@ -34,12 +34,8 @@ STALE = 75
 def reload(folder: str, base: str, project: str, *, running: bool = True) -> list[str]:
     """Load the uploaded configuration `next/FOLDER`, and store it if Caddy accepts it.
 
-    Args:
-        folder: Name of the uploaded one; it is removed in any case. Without a `site.json` in it the project's site
-            is removed.
-        base: Digest of the configuration that the change was made from; if it is another by now, nothing happens.
-        project: The site's project.
-        running: Whether there is a Caddy to load it; else it is only stored.
+    The uploaded one is removed in any case; without a `site.json` in it the project's site is. If the configuration is
+    no longer the one of digest `base`, nothing happens; where Caddy is not `running`, it is only stored.
     """
     script, admin = program(__package__, *_SCRIPTS["reload"]), ADMIN if running else ""
     return shell(script, "ftl", folder, base, project, admin)

@@ -58,24 +58,14 @@ class ProxyControl:
         return await observe(self._engine, installation=self._names)
 
     async def ensure(self, image: str) -> None:
-        """Ensure that it is running and ready; a running one is left alone, whatever its image.
-
-        Raises:
-            FtlError: A port is taken (names its owner if it can be found), or Caddy does not start.
-        """
+        """Ensure that it is running and ready; see `start.ensure`. A running one keeps its image."""
         await start.ensure(self._engine, self._machine, self._names, image)
 
     async def upgrade(self, image: str) -> bool:
-        """Replace it if its image is not `image`, or its settings are not this FTL version's.
+        """Replace it if its image or settings are others: whether it was. See `upgrade.upgrade`.
 
         New connections wait for a second or two, or are refused where the server does not allow FTL to pause them
         (docs/decisions/0012-replacing-the-proxy.md). Certificates, routes and addresses stay.
-
-        Returns:
-            Whether it was replaced.
-
-        Raises:
-            FtlError: The new one rejects the configuration or does not start; the old one keeps running.
         """
         return await upgrade.upgrade(self._engine, self._machine, self._names, image)
 
@@ -145,10 +135,8 @@ class ProxyControl:
     async def switch(self, project: str, live: Mapping[str, str]) -> None:
         """Send new requests for these services to other releases, in one command inside the proxy.
 
-        Args:
-            project: The services' project.
-            live: Service -> alias of the release (see `release_alias`), in the order of the switch. A service that
-                was never switched before answers 503 until it is.
+        `live` is service -> alias of the release (see `release_alias`), in the order of the switch. A service that was
+        never switched before answers 503 until it is.
         """
         if not live:
             return

@@ -41,13 +41,8 @@ async def wait_drained(
 ) -> dict[str, int]:
     """Wait until containers that get no new requests have finished theirs.
 
-    Args:
-        in_flight: Asks the proxy: `ProxyControl.in_flight`.
-        addresses: The containers' addresses, with or without a port.
-        timeout: Seconds after which it returns in any case.
-        emit: Receives the number of open requests whenever it changes.
-        service: The containers' service, for those events.
-        switched_ago: Seconds since the switch.
+    `in_flight` asks the proxy; `addresses` have a port or none; `emit` receives the number of open requests of
+    `service` whenever it changes; `switched_ago` are the seconds since the switch.
 
     Returns:
         Requests still in flight at the end, by address; empty when all have finished. A proxy that does not answer
@@ -80,11 +75,9 @@ async def wait_drained(
 
 
 def _pause(until: float, *, idle: bool) -> float:
-    """Seconds until the next count; one falls on the moment from which zeros are believed.
+    """Seconds until the next count; one falls on the moment from which zeros are believed, after `until` seconds.
 
-    Args:
-        until: Seconds until then.
-        idle: Nothing was open just now: a count before that moment would tell nothing.
+    Where nothing was open just now (`idle`), a count before that moment would tell nothing.
     """
     if until <= 0:
         return _INTERVAL

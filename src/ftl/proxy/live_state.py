@@ -56,14 +56,8 @@ def live_archive(
     sites. The live files as lines FILE=ALIAS; the server whose proxy gets certificates, and the folders of these in
     Caddy's storage; below `data` the files that the configurations name.
 
-    Args:
-        state: The proxy.
-        project: The project.
-        hosts: The servers that have a proxy, also those that are away.
-        issuer: The server whose proxy gets certificates.
-        gone: Services whose live files are about to go.
-        others: Server -> the sites of other projects there.
-        certificates: The user's certificates and keys, from `user_certificates`.
+    `hosts` are the servers that have a proxy, also those that are away; `gone` are services whose live files are about
+    to go, `others` the sites of other projects by server; `certificates` come from `user_certificates`.
     """
     site = state.site(project)
     if site is None:

@@ -84,9 +84,8 @@ def project_bridge(project: str) -> str:
     return f"ftl-{hashlib.sha256(project.encode()).hexdigest()[:11]}"
 
 
-@lru_cache(
-    maxsize=4096
-)  # a plan compares aliases of all containers with those of all services, time and again
+# A plan compares aliases of all containers with those of all services, time and again.
+@lru_cache(maxsize=4096)
 def release_alias(project: str, service: str, release: str) -> str:
     """Network alias shared by the containers of one release of a service.
 

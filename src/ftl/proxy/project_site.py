@@ -52,12 +52,8 @@ def site_of(
 ) -> Site:
     """The site of a project.
 
-    Args:
-        project: The resolved ftl.yaml.
-        subnets: Those of the project's network; when empty, `ProxyControl.apply` asks the engine.
-        services: Only these services; None means all. Those without a port, and those of another protocol than HTTP,
-            are not part of a site.
-        files: The user's files for TLS.
+    Without `subnets` of the project's network `ProxyControl.apply` asks the engine for them. `services` None means all;
+    those without a port, and those of another protocol than HTTP, are not part of a site.
     """
     selected = [
         service

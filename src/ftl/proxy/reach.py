@@ -19,11 +19,9 @@ An answer of DNS in 512 bytes has no room for many more.
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """Result of a try that failed.
+    """Result of a try that failed: numbers of addresses that an alias has, and shall have.
 
     Attributes:
-        found: Number of addresses that the alias has.
-        expected: Number that it shall have.
         silent: Those that accept no connections.
     """
 

@@ -58,10 +58,6 @@ class Transition:
         before: Service -> alias of its release until the switch, of those that are switched.
         after: Service -> alias of its release after it. The site's routes apply once the live file says
             `after[service]`.
-        routes: Public routes until the switch.
-        redirects: Redirects until the switch.
-        internal: Internal names until the switch.
-        h2c: Services that speak HTTP/2 without TLS until the switch.
     """
 
     service: str
@@ -75,10 +71,9 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class Maintenance:
-    """Answer of a project's public routes while it is in maintenance.
+    """Answer of a project's public routes in maintenance: HTML, or plain text if it is empty.
 
     Attributes:
-        page: HTML; empty for a plain text.
         allow: Ranges of addresses whose requests get through.
     """
 

@@ -31,7 +31,6 @@ class ProxyState:
     """A server's proxy.
 
     Attributes:
-        container: Its container's ID.
         networks: The networks it is in.
         sites: Each project's site, by project.
         live: (project, service) -> alias of the live release.

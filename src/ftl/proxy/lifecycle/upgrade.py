@@ -55,10 +55,7 @@ _NOT_READY = 3
 async def upgrade(engine: Engine, machine: Machine, names: ProxyNames, image: str) -> bool:
     """Replace the proxy if its image is not `image`, or its settings are not this FTL version's.
 
-    The image is a Caddy 2, and the server has it.
-
-    Returns:
-        Whether it was replaced.
+    The image is a Caddy 2, and the server has it. False: nothing had to change.
 
     Raises:
         FtlError: The new one rejects the configuration or does not start, or the lock was lost; the old one keeps

@@ -36,7 +36,6 @@ class Issuance:
     """State of the issuance for some hosts.
 
     Attributes:
-        issued: Hosts whose certificate exists.
         refused: By host, the authority's message for the last failed attempt.
         retry_error: Error for which requests to the authority are retried; empty where it answers.
     """
@@ -57,8 +56,7 @@ class Issuance:
 def hosts_to_certify(site: Site, before: Site | None) -> dict[str, str]:
     """Hosts that get a certificate for the first time, or from another authority than before.
 
-    Returns:
-        By host, the file of the new certificate (see `SecuredHost.certificate_file`).
+    Returns by host the file of the new certificate (see `SecuredHost.certificate_file`).
     """
     sites = [before] if before else []
     issuers = {name: host.issuer for name, host in policy.secured_hosts(sites).items() if host.uses_acme}
@@ -116,9 +114,8 @@ async def failures_in_log(engine: Engine, container: str) -> Issuance:
 def parse_log(lines: Iterable[str]) -> tuple[dict[str, str], str]:
     """Parse the outcome of each host's last finished attempt to get a certificate.
 
-    Returns:
-        The authority's message for each host; and the last error of requests to the authority itself since the last
-        attempt began.
+    Returns the authority's message for each host, and the last error of requests to the authority itself since the last
+    attempt began.
     """
     refused: dict[str, str] = {}
     retry_error = ""

@@ -44,13 +44,8 @@ class ClusterContext:
     """One run of a cluster's steps, at one server; the servers share all but `server`.
 
     Attributes:
-        project: The project's name.
-        members: The servers of the file.
-        sessions: Their sessions, by name.
         emit: Receives the progress, and a note where packets are not encrypted.
-        connect_former: Connects to a server that is no longer in the file.
         manager: The manager of the Swarm there was before, or that begins one.
-        undo: How to undo what was done.
         server: The server that the current step is about.
     """
 

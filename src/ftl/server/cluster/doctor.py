@@ -99,12 +99,9 @@ async def _open(stack: AsyncExitStack, server: Server) -> Session | None:
 
 
 def judge(project: str, states: Mapping[str, SwarmState], found: SwarmView) -> Iterator[Finding]:
-    """The findings about the cluster.
+    """The findings about the cluster; what the managers see has no nodes without a leader.
 
-    Args:
-        project: The project's name.
-        states: Of the servers that can be reached: what their engines say about their membership.
-        found: What the managers see; no nodes without a leader.
+    `states` is what the engines of the servers that can be reached say about their membership.
     """
     nodes = found.nodes
     members = [server for server, state in states.items() if state.is_member]

@@ -53,9 +53,7 @@ class Member:
     """A server of the file, with the facts that it reported.
 
     Attributes:
-        name: Its name, as in the file.
         address: At which the other servers reach it.
-        roles: Its roles in the project.
         facts: What several servers are compared by.
     """
 
@@ -134,9 +132,7 @@ def mtu_of(members: Iterable[Member]) -> int:
 def is_ours(member: Member, nodes: frozenset[str]) -> bool:
     """Whether a membership comes from `ftl setup`.
 
-    Args:
-        member: A server whose engine is in a Swarm.
-        nodes: IDs of the nodes that managers of FTL's clusters know.
+    `nodes` are the IDs of those that managers of FTL's clusters know.
     """
     return member.facts.is_ours or (bool(member.swarm.node) and member.swarm.node in nodes)
 

@@ -147,12 +147,7 @@ def passing_leaderless() -> Iterator[None]:
 
 
 class FormerServer:
-    """A server that is no longer in the file.
-
-    Args:
-        session: None where it cannot be reached.
-        project: The project.
-    """
+    """A server that is no longer in the file; without a session where it cannot be reached."""
 
     def __init__(self, session: Session | None, project: str) -> None:
         self._session = session

@@ -29,11 +29,7 @@ _ENCRYPTED_SECONDS = 7
 
 
 class ClusterNetwork:
-    """The network of a project.
-
-    Args:
-        context: The servers; there is a manager.
-    """
+    """The network of a project; one of the servers is a manager."""
 
     def __init__(self, context: ClusterContext) -> None:
         self._context = context

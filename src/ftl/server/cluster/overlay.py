@@ -54,19 +54,10 @@ class LostPackets:
 async def lost_packets(
     sessions: Sequence[Session], network: str, project: str, *, seconds: int = SECONDS
 ) -> list[LostPackets]:
-    """Send datagrams between containers on each pair of servers, small and full ones.
+    """Send datagrams between containers on each pair of servers; the pairs that lost something.
 
-    The containers run Perl from the server's own disk, so no image has to be there; they are removed again, and remove
-    themselves soon if this is killed.
-
-    Args:
-        sessions: The servers.
-        network: An attachable network.
-        project: The project's name, for labels.
-        seconds: Time limit for the packets.
-
-    Returns:
-        The pairs between which something was lost.
+     Small and full ones, in an attachable network. The containers run Perl from the server's own disk, so no image has
+    to be there; they are removed again, and remove themselves soon if this is killed.
     """
     run = secrets.token_hex(4)
     names = [f"ftl-trial-{run}-{number}" for number in range(len(sessions))]

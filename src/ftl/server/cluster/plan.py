@@ -45,15 +45,10 @@ def plan(
 ) -> tuple[ClusterStage, ...]:
     """Plan the steps that make the servers one cluster; each leaves or joins by itself.
 
-    Args:
-        project: The project's name.
-        members: The servers of the file, in its order; none is in a Swarm that is not FTL's.
-        nodes: The nodes of the Swarm, as its managers see them; empty where there is none.
-        has_network: Whether the project's network exists.
-        untried: IDs of nodes whose packets have not passed in it yet, also where a trial was cut.
-        in_clear: Whether that network's packets are not encrypted.
-        busy: Services of the project that run on a node, by its ID.
-        lacking: Servers of the file that lack images of what runs.
+     No member is in a Swarm that is not FTL's, and `nodes` are empty where there is none. `untried` are IDs of nodes
+    whose packets have not passed in the project's network yet, also where a trial was cut; `in_clear`: its packets are
+    not encrypted. `busy` are services of the project that run on a node, by its ID; `lacking` are servers of the file
+    that lack images of what runs.
 
     Raises:
         FtlError: There is a cluster, and no manager that could change it; or its packets would pass the internet in
@@ -101,10 +96,8 @@ def plan_recovery(
 ) -> tuple[ClusterStage, ...]:
     """Plan to rebuild a lost cluster from one of its managers that are left.
 
-    Args:
-        members: The servers that can be reached, in the order of the file.
-        progress: Server -> how far it has followed the project: the manager that has followed it furthest is taken, of
-            equals the first.
+     `progress` is how far a server has followed the project: the manager that has followed it furthest is taken, of
+    equals the first in the file.
 
     Raises:
         UsageError: It has a leader, or no manager is left.

@@ -64,12 +64,7 @@ async def refuse_closed_ports(members: Sequence[Member], machines: Mapping[str, 
 
 
 def blocked_ports(hosts: Sequence[str], heard: Sequence[Sequence[str]]) -> list[BlockedPorts]:
-    """The directions in which packets were lost.
-
-    Args:
-        hosts: The servers.
-        heard: The output of ports.pl on each.
-    """
+    """The directions in which packets were lost, by the output of ports.pl on each host."""
     everything = [f"{protocol}/{number}" for number, protocol in SWARM]
     blocked = []
     for receiver, lines in enumerate(heard):

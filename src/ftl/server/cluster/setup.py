@@ -59,15 +59,9 @@ async def setup_cluster(
 ) -> ClusterSetupResult:
     """Make several servers ready for deploys, and one cluster of them.
 
-    Nothing is changed anywhere before every server has let us in and can take part.
-
-    Args:
-        project: Its servers are set up; nothing is deployed.
-        request: The options; what depends on the server is filled in here.
-        access: How to log in and become root.
-        dry_run: Stop after planning.
-        recover: Rebuild the cluster from one manager, where the majority of them is lost.
-        emit: Receives the plans, their notes and the progress.
+     Nothing is changed anywhere before every server has let us in and can take part. What depends on the server is
+    filled in here. `recover` rebuilds the cluster from one manager, where the majority of them is lost; `dry_run` stops
+    after planning.
 
     Raises:
         ServerError: A server cannot be reached, or root access is not possible.

@@ -50,7 +50,7 @@ async def gather_growth(engine: Engine, project: str, records: Sequence[ReleaseR
     """The growth by a project's deploys; None where its releases do not tell.
 
     Raises:
-        EngineError, EngineUnavailable.
+        EngineError: The engine does not tell.
     """
     ours, every = await gather2(
         engine.unshared_sizes(labels={labels.PROJECT: project}), engine.unshared_sizes(labels={})
@@ -65,14 +65,9 @@ def growth(
 ) -> DiskGrowth | None:
     """The growth by a project's deploys. Pure.
 
-    Of a first release alone, nothing tells what the next one shares with it.
-
-    Args:
-        project: Its name.
-        sizes: Tag -> bytes that only its image has; None where they are not known. With the
-            marks (`ftl.engine.marks`) of images that FTL brought from registries.
-        records: Its releases, whose bytes on the way stand for those.
-        keep: How many releases stay.
+     Of a first release alone, nothing tells what the next one shares with it. `sizes` is tag -> bytes that only its
+    image has, None where they are not known, with the marks (`ftl.engine.marks`) of images that FTL brought from
+    registries; the bytes on the way that `records` have stand for those.
     """
     pattern = re.compile(re.escape(project) + r"-[^/:]+:(r[0-9]+)")
     tagged = {tag: match[1] for tag in sizes if (match := pattern.fullmatch(tag)) is not None}

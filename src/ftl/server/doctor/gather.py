@@ -50,11 +50,7 @@ class ServerInspection:
         port_results: The ports that were tried from outside; None where that proves nothing (a jump host, a port of
             this machine).
         certificates: Those that it presents; empty where it has no proxy, or none was asked for.
-        logins: Attempts to log in to registries from there.
-        login_output: Output of the user's login scripts.
-        jobs: Those of the project.
         records_lost: Whether the container of the release records was pruned.
-        growth: Growth of its disk by deploys of the project, where that is known.
     """
 
     error: ServerError | None = None

@@ -26,11 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class DoctorRequest:
-    """The project and server to check; either may be missing.
-
-    Attributes:
-        root: The folder of ftl.yaml.
-    """
+    """The project and server to check; either may be missing. `root` is the folder of ftl.yaml."""
 
     project: Project | None
     server: Server | None

@@ -50,11 +50,8 @@ class ServerSpec:
     """Options for creating a server.
 
     Attributes:
-        name: Of the container; its volumes' names begin with it.
         image: The reference that `image.ensure_image` returned.
-        hostname: The server's host name.
         keys: User -> the public key that may log in as that user.
-        labels: Set on the container and its volumes.
         daemon: The engine's /etc/docker/daemon.json.
         network: The network to join; in one that is not Docker's default, others find the server by its host name.
         ports: The server's port -> the port of 127.0.0.1 that leads to it; 0: any free port, chosen anew at every
@@ -174,9 +171,6 @@ async def wait_ready(
     engine: Engine, name: str, *, has_engine: bool = True, seconds: float = READY_SECONDS
 ) -> ServerState:
     """Wait until sshd answers through the published port, and the engine inside answers too.
-
-    Returns:
-        The running server.
 
     Raises:
         FtlError: It ended, or was not ready within this time; with the end of its log.

@@ -32,7 +32,6 @@ class SandboxAddress:
     """Address of a sandbox's server, as this machine reaches it, and the key to log in with.
 
     Attributes:
-        key: The private key that `user` logs in with.
         known_hosts: Holds the sandbox's host keys, and no other.
         http_port: The port of `host` that is the sandbox's port 80.
         https_port: The port of `host` that is the sandbox's port 443.

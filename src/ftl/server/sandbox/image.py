@@ -84,10 +84,7 @@ class Recipe:
 
 
 async def ensure_image(engine: Engine, recipe: Recipe, emit: Emit) -> str:
-    """Build the image unless the engine has it.
-
-    Returns:
-        Its reference.
+    """Build the image unless the engine has it; its reference.
 
     Raises:
         BuildFailed: It could not be built.
@@ -147,9 +144,6 @@ def build_proxies(environ: Mapping[str, str]) -> dict[str, str]:
 async def ensure_base(engine: Engine, suite: str, emit: Emit) -> str:
     """A Debian image: the one on this machine, else pulled, else made from Debian's packages.
 
-    Returns:
-        Its reference.
-
     Raises:
         UsageError: No registry answers and mmdebstrap is not installed.
         BuildFailed: mmdebstrap failed.
@@ -174,10 +168,9 @@ async def ensure_base(engine: Engine, suite: str, emit: Emit) -> str:
 
 
 async def pull(engine: Engine, reference: str, *, patience: float = 10.0) -> bool:
-    """Pull an image, if its registry answers within `patience` seconds.
+    """Pull an image, if its registry answers within `patience` seconds: whether it was.
 
-    Returns:
-        Whether the image was pulled. The reason for a failure is dropped: callers have another way.
+    The reason for a failure is dropped: callers have another way.
     """
     try:
         async with asyncio.timeout(patience) as deadline:

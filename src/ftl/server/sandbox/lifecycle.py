@@ -63,12 +63,9 @@ def local_engine() -> Engine:
 
 
 async def up(name: str | None, emit: Emit, *, servers: int | None = None) -> Sandbox:
-    """Start a sandbox; create it if there is none.
+    """Start a sandbox; create it if there is none. Its host keys are in its known_hosts file.
 
-    `servers` None: as many as it has, or one.
-
-    Returns:
-        Its addresses. The host keys are in the known_hosts file that belongs to it.
+     `servers` None: as many as it has, or one.
 
     Raises:
         UsageError: A sandbox of that name belongs to another user, or has another number of servers; there is no base
@@ -122,10 +119,9 @@ async def status(name: str | None) -> Sandbox:
 
 
 async def down(name: str | None, *, images: bool = False) -> bool:
-    """Remove a sandbox: containers, volumes, network, keys; with `images` also its images.
+    """Remove a sandbox: containers, volumes, network, keys. Whether there was one.
 
-    Returns:
-        Whether there was one.
+    With `images` its images go, too.
     """
     home = Home.of(name)
     async with local_engine() as engine:
@@ -180,10 +176,9 @@ async def _remove(engine: Engine, home: Home, servers: Sequence[ServerState]) ->
 
 
 async def make_key(path: Path, comment: str) -> str:
-    """Make a key pair without a passphrase at `path`, in a folder that only the user can enter.
+    """Make a key pair without a passphrase at `path`; the public key, one line.
 
-    Returns:
-        The public key, one line.
+    It is in a folder that only the user can enter.
 
     Raises:
         UsageError: OpenSSH's ssh-keygen is not installed.

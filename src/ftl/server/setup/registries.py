@@ -57,7 +57,6 @@ class _Verification:
     """The result of verifying the credentials for one registry.
 
     Attributes:
-        login: The credentials, if there are any.
         required: Whether the next deploy fails without a login.
         error: Why the registry rejected the credentials, or could not be reached.
     """
@@ -82,10 +81,7 @@ async def log_in_to_registries(
     verified by the server's engine: this machine may have no engine, and no access to them. Credentials that were
     typed are stored in this machine's docker configuration. A project that uses no registry of its own asks nothing.
 
-    `environ` locates docker's config file; `emit` receives the result for each registry.
-
-    Returns:
-        The accepted credentials.
+    `environ` locates docker's config file. The accepted credentials are returned.
 
     Raises:
         TransferFailed: A required registry rejects the credentials, or cannot be reached.

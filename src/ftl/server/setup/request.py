@@ -18,13 +18,11 @@ class SetupRequest:
         keys: The public keys that ssh would log in with from this machine; the first is authorised on a server that
             accepts none of them.
         docker_repository: The URL of Docker's own packages, without the distribution's name.
-        firewall: Whether to manage the firewall.
         allow: Additional ports to keep open.
         forwards: The ports that ftl.yaml publishes past the proxy; the firewall lets them through once they are
             deployed.
         insecure: Registries that the engine may use without a trusted certificate.
         swap: Bytes of swap to add if the server has none.
-        unattended_upgrades: Whether to enable automatic security updates.
         cluster: Name of the project whose servers become one cluster; empty for a project on one server.
         peers: Addresses of the project's other servers, which may use the ports of Swarm mode; empty for one server.
         harden: Whether to disable root login and password authentication.

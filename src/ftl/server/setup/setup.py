@@ -30,7 +30,6 @@ class RootAccess:
     Attributes:
         login: Log in as this user only; None: as the deploy user, else as root.
         password: For sudo; empty if none was given beforehand.
-        ask: Asks for the password if it is needed.
     """
 
     login: str | None
@@ -41,13 +40,10 @@ class RootAccess:
 async def setup(
     project: Project, request: SetupRequest, access: RootAccess, *, dry_run: bool = False, emit: Emit
 ) -> SetupPlan:
-    """Make a server ready for deploys.
+    """Make a server ready for deploys; the plan that was applied, or would be.
 
     The request's keys, forwards and insecure registries are filled in here. Nothing is deployed; `dry_run` stops after
     planning.
-
-    Returns:
-        The plan that was applied, or would be; without steps where nothing was missing.
 
     Raises:
         UsageError: The server is this machine, or there is no key to authorise.

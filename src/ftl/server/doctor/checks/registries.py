@@ -48,8 +48,6 @@ class LoginAttempt:
         machine: The machine whose engine tried.
         pushes: The project pushes there, which requires a login nearly everywhere.
         login: The credentials; None where they could not be read, which `error` explains.
-        error: Why it failed.
-        timed_out: There was no answer in time.
         is_private: There are no credentials, and an image that is pulled from there is not public.
     """
 

@@ -25,11 +25,7 @@ SECONDS = 3.0
 
 @dataclass(frozen=True, slots=True)
 class ReachAttempt:
-    """An attempt to reach a live release from a server's proxy.
-
-    Attributes:
-        missed: What it did not reach; None: nothing.
-    """
+    """An attempt to reach a live release from a server's proxy; `missed` is None where it did."""
 
     server: str
     service: str
@@ -43,10 +39,7 @@ async def check_running(
 ) -> list[Finding]:
     """Check a project's containers and proxies on the servers that answer.
 
-    Args:
-        project: The project.
-        sessions: By server.
-        cut_off: Servers of these that the managers do not reach, as other findings say.
+    `cut_off` are those of them that the managers do not reach, as other findings say.
     """
     try:
         places = dict(

@@ -52,16 +52,10 @@ async def apply(
     connect: MachineConnector = openssh.connect,
     offered: OfferedLogins = offered_logins,
 ) -> None:
-    """Run all steps of a plan.
+    """Run all steps of a plan; without any, only the deploy user's login is checked.
 
-    Args:
-        plan: The plan; without steps, only the deploy user's login is checked.
-        login: The connection with root access.
-        deployer: The server and the deploy user, for new connections: to check that the firewall lets them through,
-            before other logins are disabled, and at the end.
-        emit: Receives the progress of each step.
-        connect: Makes the new connections.
-        offered: Asks how one may log in.
+     `login` has root access. Over new connections of the `deployer`, which `connect` makes, it is checked that the
+    firewall lets them through, before other logins are disabled, and at the end; `offered` asks how one may log in.
 
     Raises:
         FtlError: A step failed; the steps before it stay applied. Or the SSH server accepts passwords, whatever its

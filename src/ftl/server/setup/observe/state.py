@@ -70,7 +70,6 @@ class SshServer:
         authorised: Whether one of our keys is authorised for the deploy user.
         includes: Whether it reads the files of sshd_config.d.
         root_login: PermitRootLogin: "no", "yes", "prohibit-password".
-        password_login: Whether it accepts passwords.
         unread: Its files, or their folder, that it has not read since they were changed.
         exceptions: `Match` blocks in its files that let in by password, or root.
     """
@@ -92,7 +91,6 @@ class InstalledFirewall:
     Attributes:
         conf: /etc/ftl/firewall.conf.
         script: /usr/local/sbin/ftl-firewall.
-        unit: Its systemd unit.
         enabled: Whether systemd starts it at boot.
         in_force: Whether iptables has what was applied last.
     """
@@ -120,7 +118,6 @@ class ClusterFacts:
 
     Attributes:
         addresses: At which other machines may reach it.
-        clock_ahead: Seconds that its clock is ahead of this machine's.
         engine_id: Unique to the engine; empty where none answers.
         version: Of the engine: "26.1.5"; empty where none answers.
         swarm: The engine's own view of its membership.
@@ -154,19 +151,15 @@ class ObservedServer:
         user: The deploy user: the requested one, else `login`.
         systemd: Whether it is the init system.
         free: Free bytes below /var.
-        swap: Bytes of swap.
         packages: The installed packages, of those that setup may need.
-        cron: Whether cron runs.
         disabled: Of the units "docker", "cron" and "crond", those that do not start at boot.
         auto_upgrades: Content of apt's 20auto-upgrades.
         dockerd: The engine's path; None: no engine is installed.
         has_docker: Whether the docker command is installed, which Debian 13 has in a package of its own.
         daemon_json: Content of /etc/docker/daemon.json.
         engine: None: no engine answers.
-        engine_arguments: The running engine's command line.
         account: None: the deploy user does not exist.
         ufw_rules: The lines of `ufw show added`; None: ufw is not active.
-        firewalld: Whether firewalld is running.
         listening: Ports on which programs listen for other machines.
         vpn_ports: Those of them that VPNs use.
         foreign_ports: Ports that containers other than FTL's publish for other machines.

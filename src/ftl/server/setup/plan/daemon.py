@@ -38,7 +38,7 @@ def merged(
     insecure: Sequence[str] = (),
     name: str,
 ) -> bytes | None:
-    """The desired file; settings on the server win over FTL's.
+    """The desired file; settings on the server win over FTL's. None where nothing is missing.
 
     Args:
         content: The file on the server; None: there is none.
@@ -47,9 +47,6 @@ def merged(
         cluster: Whether it is to join one: live-restore, which an earlier setup may have enabled, is disabled.
         insecure: The insecure registries of ftl.yaml.
         name: The server, for messages.
-
-    Returns:
-        None where nothing is missing.
 
     Raises:
         FtlError: The file on the server is not a JSON object.

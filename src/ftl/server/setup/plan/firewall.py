@@ -33,14 +33,10 @@ def firewall_conf(
 ) -> bytes:
     """The desired file: the ports of the current one, and these.
 
-    Args:
-        current: The file on the server; None: there is none.
-        open_ports: Ports to open to everybody.
-        left: Ports to leave to the other rules, unless they are open to everybody.
-        owner: What decides about traffic to the server itself: FTL's own chain or ufw.
-        peers: Addresses of other servers, with the project that they are of. Where there are any, the ports of Swarm
-            mode are open to them and nobody else.
-        own_swarm: Whether the Swarm is FTL's, also without other servers: those ports are then open to nobody else.
+     Ports that are `left` to the other rules are so unless they are open to everybody. The `owner` decides about
+    traffic to the server itself: FTL's own chain or ufw. `peers` are addresses of other servers, with the project that
+    they are of: where there are any, or the Swarm is FTL's (`own_swarm`), the ports of Swarm mode are open to them and
+    nobody else.
     """
     allow = dict.fromkeys((*allowed(current), *open_ports))
     between = sorted(set(peers))  # the same for each project that runs setup

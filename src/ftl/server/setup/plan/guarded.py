@@ -70,7 +70,6 @@ class ApplyFirewall(SetupStep):
         conf: Content of /etc/ftl/firewall.conf.
         seen: That file as it was read: one that has changed since is not replaced.
         script: Content of /usr/local/sbin/ftl-firewall.
-        unit: Content of its systemd unit.
         ports: The ports that stay open.
         own_input: Whether it also decides about traffic to the server itself; else ufw does.
         peers: Other servers that the ports of Swarm mode are open to.

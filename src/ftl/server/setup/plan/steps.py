@@ -172,7 +172,6 @@ class WriteDaemonSettings(SetupStep):
         topics: The settings that change, in words.
         live: Whether it enables live-restore: then the running engine reloads that before it restarts.
         later: Whether a running engine is not restarted, because its containers would stop with it.
-        containers: The number of running containers.
     """
 
     kind = "write_daemon_settings"

@@ -29,18 +29,13 @@ def missing(rules: Sequence[str], ports: Iterable[ServerPort]) -> tuple[ServerPo
     """The ports that no rule mentions.
 
     A port that a rule mentions, whatever it says, is left alone: allowing it from one network only is a decision.
-
-    `rules` are the lines of `ufw show added`.
     """
     incoming = tuple(_incoming(rules))
     return tuple(port for port in ports if not any(_mentions(rule, port) for rule in incoming))
 
 
 def missing_peers(rules: Sequence[str], peers: Iterable[str]) -> tuple[str, ...]:
-    """The servers for which a rule of `ftl setup` is missing.
-
-    `rules` are the lines of `ufw show added`, `peers` the addresses of other servers of a cluster.
-    """
+    """The servers of a cluster, by address, for which a rule of `ftl setup` is missing."""
     return tuple(
         peer
         for peer in peers
@@ -49,10 +44,7 @@ def missing_peers(rules: Sequence[str], peers: Iterable[str]) -> tuple[str, ...]
 
 
 def peers_with_rules(rules: Sequence[str], peers: Iterable[str]) -> tuple[str, ...]:
-    """The servers for which there is a rule of `ftl setup`.
-
-    `rules` are the lines of `ufw show added`, `peers` the addresses of other servers of a cluster.
-    """
+    """The servers of a cluster, by address, for which there is a rule of `ftl setup`."""
     return tuple(
         peer for peer in peers if any(_is_peer_rule(rule, peer, port) for rule in rules for port in SWARM)
     )
@@ -67,10 +59,7 @@ def _is_peer_rule(rule: str, peer: str, port: ServerPort) -> bool:
 
 
 def opened(rules: Sequence[str], ports: Iterable[ServerPort]) -> tuple[ServerPort, ...]:
-    """The ports that ufw opens to everybody, by a rule without any restriction.
-
-    `rules` are the lines of `ufw show added`.
-    """
+    """The ports that ufw opens to everybody, by a rule without any restriction."""
     grants = [match.groups() for match in map(_OPEN.fullmatch, _incoming(rules)) if match is not None]
     return tuple(
         (number, protocol)
