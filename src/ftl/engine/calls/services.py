@@ -72,7 +72,6 @@ class SwarmService:
     Attributes:
         image: As its spec has it: an image ID where it was created by one.
         networks: ID of each of its networks -> aliases there.
-        created: RFC 3339, from the engine.
         constraints: As in `ServiceSpec`.
     """
 
@@ -82,7 +81,6 @@ class SwarmService:
     image: str
     replicas: int
     networks: Mapping[str, tuple[str, ...]]
-    created: str = ""
     constraints: tuple[str, ...] = ()
 
 
@@ -183,7 +181,6 @@ def service_of(item: Json) -> SwarmService:
             as_str(network.get("Target")): as_strs(network.get("Aliases"))
             for network in as_objects(template.get("Networks"))
         },
-        created=as_str(item.get("CreatedAt")),
         constraints=as_strs(as_object(template.get("Placement")).get("Constraints")),
     )
 

@@ -75,18 +75,15 @@ class SwarmNode:
         state: "ready", "down", "unknown" or "disconnected".
         address: Where it was seen.
         is_reachable: Whether this manager is reachable by the leader; false for workers.
-        version: Of the node's record, for updates.
     """
 
     id: str
-    hostname: str
     labels: Mapping[str, str]
     role: str
     availability: str
     state: str
     address: str
     is_reachable: bool
-    version: int
 
     @property
     def is_lost(self) -> bool:
@@ -278,12 +275,10 @@ def _node(record: Json) -> SwarmNode:
     manager = as_object(record.get("ManagerStatus"))
     return SwarmNode(
         id=as_str(record.get("ID")),
-        hostname=as_str(as_object(record.get("Description")).get("Hostname")),
         labels=as_str_map(spec.get("Labels")),
         role=as_str(spec.get("Role")),
         availability=as_str(spec.get("Availability")),
         state=as_str(status.get("State")),
         address=as_str(status.get("Addr")),
         is_reachable=as_str(manager.get("Reachability")) == "reachable",
-        version=as_int(as_object(record.get("Version")).get("Index")),
     )

@@ -69,7 +69,6 @@ async def _explain(
     service: Service, result: BuildResult, root: Path, engine: Engine, docker: str
 ) -> Explanation:
     facts = ImageFacts(
-        service=service.name,
         dockerfile=result.dockerfile,
         target=service.build.target if service.build else None,
         context=result.context,

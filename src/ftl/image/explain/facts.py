@@ -50,7 +50,6 @@ class ImageFacts:
         engine_platform: The builder's.
     """
 
-    service: str
     dockerfile: Dockerfile
     target: str | None
     context: Context

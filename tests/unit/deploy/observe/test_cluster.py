@@ -74,7 +74,7 @@ def test_a_server_that_the_managers_do_not_reach_is_cut_off() -> None:
     looks = [Observed(host, INFO, "shop") for host in "abc"]
     states = {"a": "down", "b": "unknown", "c": "ready"}
     nodes = [
-        SwarmNode(host, host, {}, "manager", "active", state, "", is_reachable=True, version=1)
+        SwarmNode(host, {}, "manager", "active", state, "", is_reachable=True)
         for host, state in states.items()
     ]
     found = seen(*looks, nodes=nodes)
@@ -124,8 +124,7 @@ class Manager(FakeEngine):
     def __init__(self, name: str, *nodes: str) -> None:
         super().__init__(name=name, images=["web"])
         self._nodes = [
-            SwarmNode(node, node, {}, "manager", "active", "ready", "", is_reachable=True, version=1)
-            for node in nodes
+            SwarmNode(node, {}, "manager", "active", "ready", "", is_reachable=True) for node in nodes
         ]
 
     async def nothing(self, *_: object, **__: object) -> list[Any]:

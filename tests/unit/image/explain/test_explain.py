@@ -32,7 +32,6 @@ def facts(
     layers = [step for step in dockerfile.image_instructions(target) if step.keyword in LAYER_KEYWORDS]
     entries = tuple(HistoryEntry(f"{step.text} # buildkit", sizes.get(step.line, 0)) for step in layers)
     return ImageFacts(
-        service="web",
         dockerfile=dockerfile,
         target=target,
         context=context or Context(Path("/app"), files={"requirements.txt": ContextFile(1, 1, 0o644)}),

@@ -59,7 +59,7 @@ class Cluster:
         """Add a node."""
         state = "down" if host in self.slow else "ready"
         self.nodes[f"node-{host}"] = SwarmNode(
-            f"node-{host}", host, {}, role, "active", state, address, role == "manager", 1
+            f"node-{host}", {}, role, "active", state, address, role == "manager"
         )
 
     def kill(self, host: str) -> None:

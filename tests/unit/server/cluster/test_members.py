@@ -103,7 +103,7 @@ def test_an_address_that_the_server_does_not_have() -> None:
 
 @pytest.mark.parametrize(
     ("more", "first_word"),
-    [((ServerAddress("203.0.113.7", "203.0.113.7/24", 1500, "eth1"),), "write"), ((), "take")],
+    [((ServerAddress("203.0.113.7", "203.0.113.7/24", 1500),), "write"), ((), "take")],
 )
 def test_another_address_than_the_one_in_the_cluster(
     more: tuple[ServerAddress, ...], first_word: str
@@ -142,7 +142,7 @@ def test_private_addresses() -> None:
 
 def test_the_clusters_networks_have_no_address_of_a_server() -> None:
     """The first range in which no server has an address; a private network may be as large as 10.0.0.0/8."""
-    large = with_facts(server(0), addresses=(ServerAddress("10.0.0.1", "10.0.0.1/8", 1500, "eth1"),))
+    large = with_facts(server(0), addresses=(ServerAddress("10.0.0.1", "10.0.0.1/8", 1500),))
     assert pool_for([large]) == "172.29.0.0/16"
     assert pool_for(servers(2)) == "10.213.0.0/16"
 

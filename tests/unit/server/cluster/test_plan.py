@@ -152,7 +152,7 @@ def test_a_server_that_joins_without_the_images_gets_no_replicas_yet() -> None:
 def test_nodes_without_labels_of_the_project_are_left_alone() -> None:
     """A cluster that another project made is joined as it is: its servers count for the managers."""
     members, nodes = in_cluster(servers(3), 3)
-    others = [replace(each, labels={labels.node_host("blog"): each.hostname}) for each in nodes]
+    others = [replace(each, labels={labels.node_host("blog"): each.id}) for each in nodes]
     steps = steps_of(plan(PROJECT, members[:1], others, has_network=False))
     assert [step.kind for step in steps] == ["label_node", "try_network"]
 

@@ -85,9 +85,7 @@ def test_a_dry_run_of_a_recovery_shows_its_step() -> None:
     lost = SwarmState(state="active", node="node-b", is_manager=True, error="no leader")
     cluster = replace(READY.cluster, swarm=lost, stored_node="node-b")
     prepared = PreparedServer(ClusterServer(host="b"), Target("b"), UNRESOLVED, "deploy", "10.0.0.2", ())
-    login = RootLogin(
-        FakeMachine(), Target("b"), "root", "", replace(READY, cluster=cluster), deployer_logged_in=True
-    )
+    login = RootLogin(FakeMachine(), "root", "", replace(READY, cluster=cluster), deployer_logged_in=True)
     candidate = CandidateServer(prepared, login, SetupPlan("b", "Debian", "deploy", ()), None)
     events: list[Event] = []
     (step,) = run(setup._dry(project(), [candidate], recover=True, emit=events.append))

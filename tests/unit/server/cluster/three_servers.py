@@ -104,7 +104,7 @@ class ThreeServers:
         """The networks that nodes are known to work in, by node."""
         label = labels.node_tried(PROJECT)
         nodes = self.cluster.nodes.values()
-        return {node.hostname: node.labels[label] for node in nodes if label in node.labels}
+        return {node.id.removeprefix("node-"): node.labels[label] for node in nodes if label in node.labels}
 
     def in_it(self) -> dict[str, bool]:
         """Which servers believe that they are in the cluster."""

@@ -16,7 +16,7 @@ def server(number: int, *, mtu: int = 1500) -> Member:
     """A server that is in no Swarm; its host is a letter."""
     address = f"10.0.0.{number + 1}"
     facts = ClusterFacts(
-        addresses=(ServerAddress(address, f"{address}/24", mtu, "eth0"),),
+        addresses=(ServerAddress(address, f"{address}/24", mtu),),
         engine_id=f"engine-{number}",
         version="26.1.5",
     )
@@ -58,12 +58,10 @@ def node(member: Member, role: str, *, more: dict[str, str] | None = None) -> Sw
     own |= {labels.node_role(PROJECT, name): "true" for name in (labels.ANY_ROLE, *member.roles)}
     return SwarmNode(
         id=f"node-{member.name}",
-        hostname=member.name,
         labels=own,
         role=role,
         availability="active",
         state="ready",
         address=member.address,
         is_reachable=role == "manager",
-        version=1,
     )

@@ -29,13 +29,11 @@ class CacheMiss:
     Attributes:
         seconds: Total duration of all steps that were executed.
         reason: A clause such as "requirements.txt changed".
-        files: Paths that changed, if that was the reason.
     """
 
     instruction: Instruction
     seconds: float
     reason: str
-    files: tuple[str, ...] = ()
 
 
 def first_cache_miss(
@@ -47,26 +45,26 @@ def first_cache_miss(
     if not instructions:
         return None
     first = min(instructions, key=lambda instruction: instruction.line)
-    reason, files = _reason(first, steps, current, last)
-    return CacheMiss(first, round(sum(step.seconds for step in executed), 1), reason, files)
+    seconds = round(sum(step.seconds for step in executed), 1)
+    return CacheMiss(first, seconds, _reason(first, steps, current, last))
 
 
 def _reason(
     instruction: Instruction, steps: Sequence[ProgressStep], current: CurrentBuild, last: BuildRecord | None
-) -> tuple[str, tuple[str, ...]]:
+) -> str:
     if current.no_cache:
-        return "the cache was disabled (--no-cache)", ()
+        return "the cache was disabled (--no-cache)"
     if last is None:
-        return f"first build on {current.settings.get('builder') or 'this machine'}", ()
+        return f"first build on {current.settings.get('builder') or 'this machine'}"
     chain = current.dockerfile.chain(instruction)
     reason = _changed_instruction(instruction, chain, last) or _changed_argument(chain, current, last)
     if reason is None and not _has_cached_step(steps, chain):
         reason = _changed_base(chain, current, last) or _changed_setting(current, last)
     if reason is not None:
-        return reason, ()
+        return reason
     if files := _changed_files(instruction, current, last):
-        return f"{_enumerate(files)} changed", files
-    return "the builder's cache no longer has its result (pruned, or another builder was used)", ()
+        return f"{_enumerate(files)} changed"
+    return "the builder's cache no longer has its result (pruned, or another builder was used)"
 
 
 def _has_cached_step(steps: Sequence[ProgressStep], chain: Sequence[Instruction]) -> bool:

@@ -102,15 +102,6 @@ class Dockerfile:
         images = [stage.base for stage in self.stages if stage.base.lower() not in {*names, "scratch"}]
         return tuple(dict.fromkeys(images))
 
-    def arguments(self) -> frozenset[str]:
-        """Names of all ARGs."""
-        return frozenset(
-            word.partition("=")[0]
-            for step in self.instructions
-            if step.keyword == "ARG"
-            for word in step.arguments.split()
-        )
-
     def step(self, stage_name: str | None, number: int) -> Instruction | None:
         """The instruction that BuildKit shows as `[STAGE NUMBER/TOTAL]`.
 

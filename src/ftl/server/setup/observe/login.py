@@ -42,14 +42,12 @@ class RootLogin:
     """A connection over which root access works, with the observed state of the server.
 
     Attributes:
-        target: The address and user of this connection; a new connection that is to prove something uses the same.
         user: The user before sudo.
         password: For sudo; empty if none is needed.
         deployer_logged_in: Whether the deploy user was able to log in meanwhile.
     """
 
     machine: Machine
-    target: Target
     user: str
     password: str = field(repr=False)
     observed: ObservedServer
@@ -170,4 +168,4 @@ class _Connector:
         if result.outcome != "ok":
             return _UserLogin(machine, target, target.user or self._query.user, result)
         observed = reader.read("\n".join(lines[taken:]), name=machine.name)
-        return RootLogin(machine, target, observed.login, self._password, observed)
+        return RootLogin(machine, observed.login, self._password, observed)

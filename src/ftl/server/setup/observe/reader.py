@@ -109,7 +109,7 @@ def _address(text: str) -> ServerAddress | None:
     network, mtu, interface = ([*text.split(), "", ""])[:3]
     if interface.startswith(("docker", "br-", "veth", "ftl-")):
         return None
-    return ServerAddress(network.partition("/")[0], network, int(mtu) if mtu.isdecimal() else 0, interface)
+    return ServerAddress(network.partition("/")[0], network, int(mtu) if mtu.isdecimal() else 0)
 
 
 def _required(facts: FactLines, name: str) -> str:

@@ -109,7 +109,6 @@ class ServerAddress:
     address: str
     network: str
     mtu: int
-    interface: str
 
 
 @dataclass(frozen=True, slots=True)

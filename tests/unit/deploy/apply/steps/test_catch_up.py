@@ -216,9 +216,7 @@ def test_what_is_said_for_a_server_that_is_away_has_what_its_proxy_serves_beside
         labels.node_host("wiki"): "wiki-b",
     }
     label_map[labels.node_role("blog", "web")] = "true"  # the wiki has no proxy there
-    manager.nodes = [
-        SwarmNode("n", "n", label_map, "manager", "active", "down", "", is_reachable=False, version=1)
-    ]
+    manager.nodes = [SwarmNode("n", label_map, "manager", "active", "down", "", is_reachable=False)]
 
     def said(*servers: str) -> dict[str, bytes]:
         perform(context, PublishLiveState("shop", ("a", "b"), "a", servers=servers))

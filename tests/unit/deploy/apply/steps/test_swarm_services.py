@@ -56,7 +56,7 @@ class Nodes:
     async def nodes(self) -> list[SwarmNode]:
         """All nodes."""
         return [
-            SwarmNode(node, node, dict(self.labels[node]), "manager", value, "ready", "", True, 1)
+            SwarmNode(node, dict(self.labels[node]), "manager", value, "ready", "", True)
             for node, value in self.availability.items()
         ]
 

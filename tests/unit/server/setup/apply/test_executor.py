@@ -128,7 +128,7 @@ class Setup:
 
     async def _apply(self, plan: SetupPlan, deployer_logged_in: bool) -> None:
         async with Server(self._notes, self._fails) as machine:
-            login = RootLogin(machine, DEPLOYER, "root", "", BARE, deployer_logged_in)
+            login = RootLogin(machine, "root", "", BARE, deployer_logged_in)
             emit = self.events.append
             await apply(plan, login, DEPLOYER, emit=emit, connect=self._connect, offered=self._offer)
 
