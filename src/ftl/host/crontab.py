@@ -215,21 +215,18 @@ def _command(action: str, *arguments: str) -> list[str]:
     return shell(script, "ftl-crontab", action, *arguments)
 
 
+def _of_cron(*parts: str) -> str:
+    """A script for cron, whose PATH is short, with `docker` of the engine that FTL uses."""
+    return "".join((_PATH, program("ftl.proxy", "scripts/docker.sh"), *parts))
+
+
 def _job_script() -> str:
-    return (
-        _PATH
-        + program("ftl.proxy", "scripts/docker.sh")
-        + program("ftl.locks", "lock_file.sh")
-        + program("ftl.host", "scripts/records.sh", "scripts/notify.sh", "scripts/job.sh")
-    )
+    own = program("ftl.host", "scripts/records.sh", "scripts/notify.sh", "scripts/job.sh")
+    return _of_cron(program("ftl.locks", "lock_file.sh"), own)
 
 
 def _certificates_script() -> str:
-    return (
-        _PATH
-        + program("ftl.proxy", "scripts/docker.sh")
-        + program("ftl.host", "scripts/records.sh", "scripts/notify.sh", "scripts/certificates.sh")
-    )
+    return _of_cron(program("ftl.host", "scripts/records.sh", "scripts/notify.sh", "scripts/certificates.sh"))
 
 
 def catch_up_script(parts: Mapping[str, str]) -> str:
@@ -238,21 +235,14 @@ def catch_up_script(parts: Mapping[str, str]) -> str:
     `parts` are names of variables of the script -> texts of scripts that run inside the proxy.
     """
     texts = "".join(f"{name}={shlex.quote(text)}\n" for name, text in parts.items())
-    return (
-        _PATH + program("ftl.proxy", "scripts/docker.sh") + texts + program("ftl.host", "scripts/follow.sh")
-    )
+    return _of_cron(texts, program("ftl.host", "scripts/follow.sh"))
 
 
 def expiry_script() -> str:
     """The script that cron starts for each preview."""
     removal = f"removal={shlex.quote(program('ftl.host', 'scripts/remove_backups.sh'))}\n"
-    return (
-        _PATH
-        + program("ftl.proxy", "scripts/docker.sh")
-        + removal
-        + program("ftl.locks", "lock_file.sh")
-        + program("ftl.host", "scripts/records.sh", "scripts/expire.sh")
-    )
+    own = program("ftl.host", "scripts/records.sh", "scripts/expire.sh")
+    return _of_cron(removal, program("ftl.locks", "lock_file.sh"), own)
 
 
 def _fields(line: CronLine) -> str:

@@ -17,16 +17,8 @@ if TYPE_CHECKING:
     from ftl.engine.values import Image
 
 _FIELDS = (
-    "Cmd",
-    "Entrypoint",
-    "Env",
-    "ExposedPorts",
-    "Healthcheck",
-    "Shell",
-    "StopSignal",
-    "User",
-    "Volumes",
-    "WorkingDir",
+    *("Cmd", "Entrypoint", "Env", "ExposedPorts", "Healthcheck"),
+    *("Shell", "StopSignal", "User", "Volumes", "WorkingDir"),
 )
 """Fields of the config that affect containers.
 

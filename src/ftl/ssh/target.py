@@ -151,12 +151,8 @@ def options(target: Target) -> list[str]:
     if target.key is not None:
         words += ["-i", _literal(target.key), "-o", "IdentitiesOnly=yes"]
     if target.known_hosts is not None:
-        words += [
-            "-o",
-            f'UserKnownHostsFile="{_literal(target.known_hosts)}"',
-            "-o",
-            "GlobalKnownHostsFile=/dev/null",
-        ]
+        words += ["-o", f'UserKnownHostsFile="{_literal(target.known_hosts)}"']
+        words += ["-o", "GlobalKnownHostsFile=/dev/null"]
     return [part for word in words for part in (word.split(" ", 1) if word.startswith("-o ") else [word])]
 
 
@@ -182,17 +178,8 @@ def master(
 
 def client(socket: Path) -> list[str]:
     """The options of a call that goes through the master, and fails where there is none."""
-    return [
-        "-F",
-        "/dev/null",
-        "-S",
-        _literal(socket),
-        "-o",
-        "ControlMaster=no",
-        "-o",
-        "ProxyCommand=false",
-        "-T",
-    ]
+    own = ["-o", "ControlMaster=no", "-o", "ProxyCommand=false"]
+    return ["-F", "/dev/null", "-S", _literal(socket), *own, "-T"]
 
 
 def resolved(output: str) -> Resolved:

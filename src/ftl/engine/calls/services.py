@@ -28,22 +28,18 @@ if TYPE_CHECKING:
     from ftl.engine.client import Client
     from ftl.engine.specs import ContainerSpec
 
-SETTINGS = frozenset(
-    (
-        "User",
-        "WorkingDir",
-        "StopSignal",
-        "HostConfig.Memory",
-        "HostConfig.NanoCpus",
-        "HostConfig.PidsLimit",
-        "HostConfig.ReadonlyRootfs",
-        "HostConfig.Init",
-        "HostConfig.CapAdd",
-        "HostConfig.CapDrop",
-        "HostConfig.Sysctls",
-        "HostConfig.LogConfig",
-    )
+_OF_HOST = (
+    "Memory",
+    "NanoCpus",
+    "PidsLimit",
+    "ReadonlyRootfs",
+    "Init",
+    "CapAdd",
+    "CapDrop",
+    "Sysctls",
+    "LogConfig",
 )
+SETTINGS = frozenset(("User", "WorkingDir", "StopSignal", *(f"HostConfig.{name}" for name in _OF_HOST)))
 """Fields of `ContainerSpec.settings` that a Swarm service has, too."""
 
 _RESTART_DELAY = 1_000_000_000

@@ -88,7 +88,9 @@ async def join(context: ClusterContext, step: JoinCluster) -> None:
     await swarm_join.make(context.session.engine.swarm.join(step.address, managers=managers, token=token))
     await store_membership(context.session)
     node = await context.node()
-    if not await _seen(context, lambda nodes: _is_ready(nodes, node)):
+    if not await _seen(
+        context, lambda nodes: any(each.id == node and each.state == "ready" for each in nodes)
+    ):
         raise FtlError(
             f"{step.server} joined the cluster but was not ready after {_READY_SECONDS:.0f} seconds",
             hint=f"check its engine's log: `journalctl -u docker` on {step.server}",
@@ -106,10 +108,6 @@ async def _seen(context: ClusterContext, condition: Callable[[Sequence[SwarmNode
         if loop.time() > deadline:
             return False
         await asyncio.sleep(_PAUSE)
-
-
-def _is_ready(nodes: Sequence[SwarmNode], node: str) -> bool:
-    return any(each.id == node and each.state == "ready" for each in nodes)
 
 
 def _is_worker(nodes: Sequence[SwarmNode], node: str) -> bool:

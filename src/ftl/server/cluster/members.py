@@ -25,17 +25,10 @@ From an hour on a node cannot join: Swarm's certificates begin one hour before t
 """
 
 _PRIVATE = tuple(
-    map(
-        ipaddress.ip_network,
-        (
-            "10.0.0.0/8",
-            "172.16.0.0/12",
-            "192.168.0.0/16",
-            "100.64.0.0/10",
-            "169.254.0.0/16",
-            "fc00::/7",
-            "fe80::/10",
-        ),
+    ipaddress.ip_network(text)
+    for text in (
+        *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16"),
+        *("fc00::/7", "fe80::/10"),
     )
 )
 """RFC 1918, 6598 (Tailscale uses it), 3927, 4193, 4291: addresses that packets from the internet do not reach."""
@@ -155,8 +148,8 @@ def refuse_unfit(members: Sequence[Member]) -> None:
     Raises:
         FtlError: They cannot be; with the other reasons as details, if there are more.
     """
-    errors = list(_reasons(members))
-    raise_all(errors)
+    checks = (_same_machine, _addresses, _changed_addresses, _clocks, _engines, _swarms)
+    raise_all([error for check in checks for error in check(members)])
 
 
 def raise_all(errors: Sequence[FtlError]) -> None:
@@ -168,15 +161,6 @@ def raise_all(errors: Sequence[FtlError]) -> None:
     if errors:
         others = [f"{error.message}{f': {error.cause}' if error.cause else ''}" for error in errors[1:]]
         raise errors[0].with_details(others) if others else errors[0]
-
-
-def _reasons(members: Sequence[Member]) -> Iterator[FtlError]:
-    yield from _same_machine(members)
-    yield from _addresses(members)
-    yield from _changed_addresses(members)
-    yield from _clocks(members)
-    yield from _engines(members)
-    yield from _swarms(members)
 
 
 def _same_machine(members: Sequence[Member]) -> Iterator[FtlError]:

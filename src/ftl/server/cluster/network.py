@@ -62,21 +62,15 @@ class ClusterNetwork:
         lost = await self._lost(_ENCRYPTED_SECONDS)
         if not lost:
             return
-        refuse_clear(
-            members,
-            cause=f"with encryption (IPsec), {lost[0]}",
-            hint="open ESP (IP protocol 50) between them",
-        )
+        cause = f"with encryption (IPsec), {lost[0]}"
+        refuse_clear(members, cause=cause, hint="open ESP (IP protocol 50) between them")
         await self.remove()
         await self._create(encrypted=False)
         self._refuse(await self._lost())
-        self._context.emit(
-            Note(
-                "the packets between the servers are not encrypted: they stay in the private network that the servers "
-                "share",
-                hint="the servers' kernels, or the network between them, do not pass IPsec (ESP)",
-            )
-        )
+        text = "the packets between the servers are not encrypted"
+        where = "they stay in the private network that the servers share"
+        hint = "the servers' kernels, or the network between them, do not pass IPsec (ESP)"
+        self._context.emit(Note(f"{text}: {where}", hint=hint))
 
     async def _is_used(self) -> bool:
         """Whether a service of the project is in it, or a container on one of the servers."""

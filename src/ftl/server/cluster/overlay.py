@@ -71,7 +71,8 @@ async def lost_packets(
             for session, name in zip(sessions, names, strict=True)
         )
     finally:
-        await shielded(_remove_all(sessions, names))
+        removing = (_remove(session, name) for session, name in zip(sessions, names, strict=True))
+        await shielded(gather(removing))
     hosts = dict(zip(names, (session.name for session in sessions), strict=True))
     return [
         lost
@@ -92,12 +93,8 @@ def _read(sender: str, output: str, hosts: dict[str, str]) -> list[LostPackets]:
 async def _serve(session: Session, name: str, network: str, project: str, seconds: int) -> None:
     engine = session.engine
     await engine.import_archive(_IMAGE, _empty_image())
-    folders = [
-        "/usr",
-        "/lib",
-        "/bin",
-        *(["/lib64"] if session.info.platform.startswith("linux/amd64") else []),
-    ]
+    folders = ["/usr", "/lib", "/bin"]
+    folders += ["/lib64"] if session.info.platform.startswith("linux/amd64") else []
     await engine.create_raw(
         name,
         {
@@ -125,15 +122,8 @@ async def _try(session: Session, name: str, others: Sequence[str], seconds: int)
     argv = (_PERL, "-e", program("ftl.server.cluster", "overlay.pl"), "try", str(seconds), *others)
     done = await session.engine.execute(name, argv, seconds=seconds + 30.0)
     if done.exit_code:
-        raise FtlError(
-            f"the network could not be tested on {session.name}",
-            cause=done.message or None,
-        )
+        raise FtlError(f"the network could not be tested on {session.name}", cause=done.message or None)
     return done.text
-
-
-async def _remove_all(sessions: Sequence[Session], names: Sequence[str]) -> None:
-    await gather(_remove(session, name) for session, name in zip(sessions, names, strict=True))
 
 
 async def _remove(session: Session, name: str) -> None:

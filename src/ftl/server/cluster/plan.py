@@ -176,15 +176,11 @@ def _require_empty(
 
 def _known_managers(members: Sequence[Member]) -> str:
     """Addresses of the managers that servers know, for people; empty where they know none."""
-    known = dict.fromkeys(address for member in members for address in member.swarm.managers)
-    return ", ".join(known)
+    return ", ".join(dict.fromkeys(address for member in members for address in member.swarm.managers))
 
 
 def _managers(
-    members: Sequence[Member],
-    at: Mapping[str, SwarmNode],
-    nodes: Sequence[SwarmNode],
-    removed: set[str],
+    members: Sequence[Member], at: Mapping[str, SwarmNode], nodes: Sequence[SwarmNode], removed: set[str]
 ) -> frozenset[str]:
     """Hosts of the servers that are to be managers: the first of the file, those that are, then others in its order."""
     own = {node.id for node in at.values()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, get_args
 
 from ftl.aio import gather, gather2, task_group
@@ -77,10 +78,7 @@ async def run_checks(request: DoctorRequest) -> Report:
     """Gather everything in parallel, then evaluate it."""
     logins = registries.Logins(request.project, root=request.root, environ=os.environ)
     ((tools, attempts), places), ((ssh_inspection, inspection), domains) = await gather2(
-        gather2(
-            gather2(local.gather(), logins.try_locally()),
-            builders.gather_builders(request.project),
-        ),
+        gather2(gather2(local.gather(), logins.try_locally()), builders.gather_builders(request.project)),
         gather2(_server(request, logins), gather(dns.inspect_domain(host) for host in request.hosts)),
     )
     findings = [
@@ -102,21 +100,12 @@ async def _server(
     """The inspections of ssh on this machine (None: ssh is not used) and of the server."""
     if request.server is None:
         return await ssh.inspect_ssh(None, os.environ), ServerInspection()
+    inspect = partial(inspect_server, hosts=request.https_hosts, logins=logins, project=request.project_name)
     if request.server.is_local:
-        return None, await inspect_server(
-            None, None, hosts=request.https_hosts, logins=logins, project=request.project_name
-        )
+        return None, await inspect(None, None)
     async with task_group() as group:
         ssh_task = group.create_task(ssh.inspect_ssh(request.target, os.environ))
-        server_task = group.create_task(
-            inspect_server(
-                request.target,
-                ssh_task,
-                hosts=request.https_hosts,
-                logins=logins,
-                project=request.project_name,
-            )
-        )
+        server_task = group.create_task(inspect(request.target, ssh_task))
     return ssh_task.result(), server_task.result()
 
 

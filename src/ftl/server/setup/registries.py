@@ -67,12 +67,7 @@ class _Verification:
 
 
 async def log_in_to_registries(
-    project: Project,
-    keyring: Keyring,
-    ask: AskLogin,
-    *,
-    environ: Mapping[str, str],
-    emit: Emit,
+    project: Project, keyring: Keyring, ask: AskLogin, *, environ: Mapping[str, str], emit: Emit
 ) -> tuple[Credentials, ...]:
     """Verify the credentials for each registry; ask for missing ones where a login is required.
 

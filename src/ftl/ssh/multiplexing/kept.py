@@ -115,13 +115,8 @@ def connection_name(target: Target, resolved: Resolved, seconds: int, environ: M
 
     The agent is part of it: where several people share an account, it stands for the person.
     """
-    parts = [
-        target.address,
-        *options(target),
-        resolved.configuration,
-        str(seconds),
-        environ.get("SSH_AUTH_SOCK", ""),
-    ]
+    agent = environ.get("SSH_AUTH_SOCK", "")
+    parts = [target.address, *options(target), resolved.configuration, str(seconds), agent]
     return hashlib.sha256("\0".join(parts).encode(errors="surrogateescape")).hexdigest()[:12]
 
 
