@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,8 +17,6 @@ from ftl.dataclass import dataclass
 from ftl.errors import HostKeyChanged, LoginRefused, ServerError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from ftl.ssh.target import Resolved, Target
 
 
@@ -44,7 +43,18 @@ SESSION_REFUSED = "Session open refused by peer"
 """In ssh's message when the server allows no further session on a connection."""
 
 Explained = tuple[str, str | None]  # the message and the hint
-Row = tuple[str, "Callable[[Attempt, re.Match[str]], Explained]"]
+Explain = Callable[["Attempt", "re.Match[str]"], Explained]
+
+
+def _says(message: str, hint: str) -> Explain:
+    """Explain by two templates; `{key}` is the file that ssh names."""
+
+    def explain(attempt: Attempt, found: re.Match[str]) -> Explained:
+        key = found[1] if found.re.groups else ""
+        values = {"name": attempt.name, "port": attempt.resolved.port, "login": attempt.login, "key": key}
+        return message.format(**values), hint.format(**values)
+
+    return explain
 
 
 def _unknown_name(attempt: Attempt, _found: re.Match[str]) -> Explained:
@@ -57,43 +67,10 @@ def _unknown_name(attempt: Attempt, _found: re.Match[str]) -> Explained:
     return f"there is no host named {attempt.name}{also}", hint
 
 
-def _refused(attempt: Attempt, _found: re.Match[str]) -> Explained:
-    return (
-        f"{attempt.name} refuses connections on port {attempt.resolved.port}",
-        "is its SSH server running, and is that its port (`server.port`)?",
-    )
-
-
-def _silent(attempt: Attempt, _found: re.Match[str]) -> Explained:
-    return (
-        f"{attempt.name} does not answer on port {attempt.resolved.port}",
-        "is the machine up, is the address right, and does a firewall let SSH through?",
-    )
-
-
-def _unreachable(attempt: Attempt, _found: re.Match[str]) -> Explained:
-    return f"there is no way to {attempt.name}", "check this machine's network, a VPN, and the address"
-
-
-def _too_many_keys(attempt: Attempt, _found: re.Match[str]) -> Explained:
-    return (
-        f"{attempt.name} gave up before the right key was tried",
-        "the agent offers too many: name the right one in `server.ssh_key`",
-    )
-
-
 def _open_to_all(_attempt: Attempt, match: re.Match[str]) -> Explained:
     if Path(match[1]).is_dir():  # what ssh asks for would lock the user out of that folder
         return f"the SSH key {match[1]} is a folder", "name the private key in it in `server.ssh_key`"
     return f"ssh does not use the key {match[1]}: others can read it", f"`chmod 600 {match[1]}`"
-
-
-def _no_key(_attempt: Attempt, match: re.Match[str]) -> Explained:
-    return f"the SSH key {match[1]} cannot be read", "check `server.ssh_key`"
-
-
-def _broken_key(_attempt: Attempt, match: re.Match[str]) -> Explained:
-    return f"the SSH key {match[1]} cannot be used", "is it a complete private key?"
 
 
 def _denied(attempt: Attempt, _found: re.Match[str]) -> Explained:
@@ -110,40 +87,42 @@ def _offered(attempt: Attempt) -> str:
     return f"offered: {offered}" if offered else "no key was found in ~/.ssh and no agent runs"
 
 
-def _unknown_key(attempt: Attempt, _found: re.Match[str]) -> Explained:
-    return (
-        f"the host key of {attempt.name} is not known, and ~/.ssh/config lets only known ones pass",
-        f"compare its fingerprint and accept it: `ssh {attempt.login}`",
-    )
-
-
-def _busy(attempt: Attempt, _found: re.Match[str]) -> Explained:
-    return (
-        f"{attempt.name} allows no further session on this connection",
-        "raise `MaxSessions` in its /etc/ssh/sshd_config (10 is the usual value)",
-    )
-
-
-def _hung_up(attempt: Attempt, _found: re.Match[str]) -> Explained:
-    return (
-        f"{attempt.name} closed the connection before anybody could log in",
-        "its SSH server may be starting, overloaded (MaxStartups), or banning this address (fail2ban)",
-    )
-
-
-def _no_common(attempt: Attempt, _found: re.Match[str]) -> Explained:
-    return (
-        f"this ssh and the one on {attempt.name} have no algorithm in common",
-        "update the older of the two",
-    )
-
-
-def _configuration(_attempt: Attempt, _found: re.Match[str]) -> Explained:
-    return "ssh does not accept its configuration", "correct ~/.ssh/config; FTL needs OpenSSH 7.6 or newer"
-
+_refused = _says(
+    "{name} refuses connections on port {port}",
+    "is its SSH server running, and is that its port (`server.port`)?",
+)
+_silent = _says(
+    "{name} does not answer on port {port}",
+    "is the machine up, is the address right, and does a firewall let SSH through?",
+)
+_unreachable = _says("there is no way to {name}", "check this machine's network, a VPN, and the address")
+_too_many_keys = _says(
+    "{name} gave up before the right key was tried",
+    "the agent offers too many: name the right one in `server.ssh_key`",
+)
+_no_key = _says("the SSH key {key} cannot be read", "check `server.ssh_key`")
+_broken_key = _says("the SSH key {key} cannot be used", "is it a complete private key?")
+_unknown_key = _says(
+    "the host key of {name} is not known, and ~/.ssh/config lets only known ones pass",
+    "compare its fingerprint and accept it: `ssh {login}`",
+)
+_busy = _says(
+    "{name} allows no further session on this connection",
+    "raise `MaxSessions` in its /etc/ssh/sshd_config (10 is the usual value)",
+)
+_hung_up = _says(
+    "{name} closed the connection before anybody could log in",
+    "its SSH server may be starting, overloaded (MaxStartups), or banning this address (fail2ban)",
+)
+_no_common = _says(
+    "this ssh and the one on {name} have no algorithm in common", "update the older of the two"
+)
+_configuration = _says(
+    "ssh does not accept its configuration", "correct ~/.ssh/config; FTL needs OpenSSH 7.6 or newer"
+)
 
 # Searched in this order: ssh often prints several of these, the real cause before its consequences.
-_TABLE: tuple[Row, ...] = (
+_TABLE: tuple[tuple[str, Explain], ...] = (
     (r"Bad owner or permissions on|[Bb]ad configuration option|unsupported option", _configuration),
     (r"Could not resolve hostname|Name or service not known|nodename nor servname", _unknown_name),
     (r"key is known for .* and you have requested strict checking", _unknown_key),
