@@ -65,14 +65,9 @@ async def check(machine: Machine, timezones: Iterable[str]) -> None:
         ServerError: It has no cron, or does not know a time zone.
     """
     zones = sorted(set(timezones))
-    argv = _command("check", "-", *zones)
-    done = await machine.run(argv, timeout=SECONDS)
-    if done.exit_code != 0:
-        raise ServerError(
-            f"{machine.name} cannot {'run jobs' if zones else 'end previews'}",
-            cause=done.text.strip() or done.error_text,
-            hint=f"{ftl('setup')} installs cron and the time zones, and starts cron",
-        )
+    message = f"{machine.name} cannot {'run jobs' if zones else 'end previews'}"
+    hint = f"{ftl('setup')} installs cron and the time zones, and starts cron"
+    await _run(machine, _command("check", "-", *zones), message, hint=hint)
 
 
 async def write(machine: Machine, project: str, lines: Sequence[CronLine]) -> None:
@@ -162,11 +157,20 @@ def _key(argv: Sequence[str], text: str) -> str:
 
 
 async def _write(machine: Machine, argv: Sequence[str], text: str) -> None:
-    done = await machine.run(argv, stdin=text.encode(), timeout=SECONDS)
+    await _run(machine, argv, f"the crontab on {machine.name} cannot be changed", stdin=text.encode())
+
+
+async def _run(
+    machine: Machine,
+    argv: Sequence[str],
+    message: str,
+    *,
+    stdin: bytes | None = None,
+    hint: str | None = None,
+) -> None:
+    done = await machine.run(argv, stdin=stdin, timeout=SECONDS)
     if done.exit_code != 0:
-        raise ServerError(
-            f"the crontab on {machine.name} cannot be changed", cause=done.text.strip() or done.error_text
-        )
+        raise ServerError(message, cause=done.text.strip() or done.error_text, hint=hint)
 
 
 async def write_notifications(machine: Machine, project: str, *, certificates: bool, posts: bool) -> None:
@@ -179,13 +183,8 @@ async def write_notifications(machine: Machine, project: str, *, certificates: b
     """
     script = _certificates_script() if certificates else ""
     argv = _command("notify", project, machine.engine_socket, _job_script(), script, "posts" if posts else "")
-    done = await machine.run(argv, timeout=SECONDS)
-    if done.exit_code != 0:
-        raise ServerError(
-            f"{machine.name} cannot send notifications",
-            cause=done.text.strip() or done.error_text,
-            hint=f"{ftl('setup')} installs cron; curl and openssl are in packages of these names",
-        )
+    hint = f"{ftl('setup')} installs cron; curl and openssl are in packages of these names"
+    await _run(machine, argv, f"{machine.name} cannot send notifications", hint=hint)
 
 
 async def start(machine: Machine, container: str) -> str:

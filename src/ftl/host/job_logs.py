@@ -7,6 +7,7 @@ may cost them, and nothing else: each line is read by itself.
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from ftl.common.json_fields import as_object, as_str, parse_json
@@ -85,14 +86,7 @@ def _file(job: str) -> str:
 
 
 def _packed(log: RunLog) -> bytes:
-    head = {
-        "started": log.started,
-        "service": log.service,
-        "container": log.container,
-        "name": log.name,
-        "release": log.release,
-    }
-    return json.dumps({**head, "lines": log.lines}, separators=(",", ":")).encode()
+    return json.dumps(asdict(log), separators=(",", ":")).encode()
 
 
 def _parsed(stored: Json) -> RunLog:

@@ -20,6 +20,7 @@ from ftl.proxy.names import (
     certificate_files,
     live_file,
     networks_of,
+    shared_certificates_folder,
 )
 from ftl.proxy.reach import MOST, Reach, read_reach
 from ftl.proxy.site import Site, conflicts
@@ -167,6 +168,19 @@ class ProxyControl:
             files = [live_file(project, service) for service in removed]
             done = await self._execute(state, project, ["rm", "-f", *files])
             _refuse_failed("remove services", done)
+
+    async def remove_shared_certificates(self, project: str) -> None:
+        """Remove certificates of a project, with keys, that share.sh brought and nobody has taken.
+
+        Also where the proxy is stopped.
+        """
+        state = await self.observe()
+        if state is None:
+            return
+        folder = shared_certificates_folder(project)
+        done = await self._execute(state, project, ["rm", "-rf", folder])
+        if done.exit_code != 0:
+            raise FtlError(f"{folder} stays in the proxy of {self._engine.name}", cause=done.message)
 
     async def sync(self) -> None:
         """Sync the proxy's volumes to the disk, so that a power cut loses nothing of them.

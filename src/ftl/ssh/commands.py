@@ -46,7 +46,10 @@ _TERMINAL = ("-tt", "-e", "none", "-o", "LogLevel=ERROR")
 
 
 class Commands:
-    """Runs the commands of a Machine over SSH; see there for the arguments."""
+    """Runs the commands of a Machine over SSH; see there for the arguments.
+
+    Each raises ServerError when the connection is lost.
+    """
 
     def __init__(self, name: str, pool: Pool) -> None:
         self._name = name
@@ -83,11 +86,7 @@ class Commands:
         return Completed(tuple(argv), done.exit_code, stdout, stderr)
 
     async def start(self, argv: Sequence[str]) -> Process:
-        """Start a command, which ends with us.
-
-        Raises:
-            ServerError: The connection is lost.
-        """
+        """Start a command, which ends with us."""
         boundary = new_boundary()
         while True:
             connection, slot = await self._pool.take("stay")
@@ -106,11 +105,7 @@ class Commands:
         return process
 
     async def attach(self, argv: Sequence[str], *, terminal: bool) -> int:
-        """Run a command with our streams, and return its exit status.
-
-        Raises:
-            ServerError: The connection is lost.
-        """
+        """Run a command with our streams, and return its exit status."""
         connection, slot = await self._pool.take("stay")
         try:
             if terminal:

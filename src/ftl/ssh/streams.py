@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import socket
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+from ftl.ssh.multiplexing.control import connected
+
+if TYPE_CHECKING:
+    from socket import socket
 
 StreamPair = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 """Both directions of one connection."""
 
 
-def open_sockets(url: str, count: int) -> list[socket.socket]:
+def open_sockets(url: str, count: int) -> list[socket]:
     """Connect to "unix:///path" several times, without waiting; fewer where that fails.
 
     Over SSH a connection takes a round trip, during which other things can be done.
     """
-    sockets: list[socket.socket] = []
+    sockets: list[socket] = []
     for _ in range(count):
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        connection.setblocking(False)
         try:
-            connection.connect(url.removeprefix("unix://"))
+            sockets.append(connected(url.removeprefix("unix://")))
         except OSError:
-            connection.close()
             break
-        sockets.append(connection)
     return sockets
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ftl.common import figures
 from ftl.image.building.diagnosis.cache_miss import context_sources
 from ftl.image.building.diagnosis.emulation import SLOWDOWN
-from ftl.image.building.diagnosis.private_files import ignore_file, names_text, repository_files, why_no_copy
+from ftl.image.building.diagnosis.private_files import names_text, repository_files, why_no_copy
 from ftl.image.building.inputs.context import folders_text
 from ftl.image.explain.facts import MIN_BYTES, Advice
 from ftl.image.explain.waste import consecutive_runs, copied_twice, multi_stage, package_caches
@@ -101,7 +101,7 @@ def _repository(facts: ImageFacts) -> Iterator[Advice]:
         yield Advice(
             "repository",
             f"{names_text(names)} {'is' if len(names) == 1 else 'are'} in the image: {why_no_copy(names)}",
-            f"add {names_text(names)} to {ignore_file(facts.context)}",
+            f"add {names_text(names)} to {facts.context.ignore_name}",
             line=line,
         )
 

@@ -114,11 +114,7 @@ def with_credentials(config: Json, credentials: Sequence[Credentials]) -> dict[s
 
 
 def _helper_answer(done: Completed, program: str, registry: str, origin: str) -> Credentials | None:
-    """The credentials in the answer of a helper; None where it has none.
-
-    Raises:
-        HelperFailed: It failed, or its answer cannot be read.
-    """
+    """The credentials in the answer of a helper; None where it has none."""
     message = f"the credential helper {program} failed"
     output = done.text.strip() or done.error_text
     if done.exit_code != 0:

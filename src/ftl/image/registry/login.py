@@ -99,11 +99,7 @@ async def store_on_server(machine: Machine, credentials: Sequence[Credentials]) 
 
 
 def _merged(read: bytes, credentials: Sequence[Credentials], message: str) -> bytes:
-    """The content of a config file on a server with these credentials.
-
-    Raises:
-        FtlError: It is not JSON, or leaves credentials to a helper.
-    """
+    """The content of a config file on a server with these credentials."""
     try:
         config = as_object(parse_json(read or b"{}"))
     except ValueError as error:

@@ -49,11 +49,7 @@ async def ensure(engine: Engine, machine: Machine, names: ProxyNames, image: str
 
 
 async def provide(engine: Engine, machine: Machine, names: ProxyNames, image: str) -> None:
-    """Do it where no replacement of the proxy is under way or to be finished.
-
-    Raises:
-        FtlError: As `ensure`.
-    """
+    """Do it, as `ensure`, where no replacement of the proxy is under way or to be finished."""
     container = await find(engine, names)
     created = ""
     if container is None:

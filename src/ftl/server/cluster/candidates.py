@@ -79,11 +79,7 @@ async def prepare(server: ClusterServer) -> PreparedServer:
 
 
 async def _address(server: str, name: str) -> str:
-    """The address that a name leads to; IPv4 where it has both.
-
-    Raises:
-        ServerError: It leads to none.
-    """
+    """The address that a name leads to; IPv4 where it has both."""
     try:
         return str(ipaddress.ip_address(name.strip("[]")))
     except ValueError:

@@ -153,11 +153,7 @@ def refuse_unfit(members: Sequence[Member]) -> None:
 
 
 def raise_all(errors: Sequence[FtlError]) -> None:
-    """Raise the first error, with a line for each of the others.
-
-    Raises:
-        FtlError: There is one.
-    """
+    """Raise the first error, if there is one, with a line for each of the others."""
     if errors:
         others = [f"{error.message}{f': {error.cause}' if error.cause else ''}" for error in errors[1:]]
         raise errors[0].with_details(others) if others else errors[0]

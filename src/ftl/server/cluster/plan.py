@@ -126,11 +126,7 @@ def plan_recovery(
 
 
 def _require_leader(members: Sequence[Member], nodes: Sequence[SwarmNode]) -> None:
-    """Refuse a cluster whose managers have no majority, or cannot be reached: it cannot be changed.
-
-    Raises:
-        FtlError: It is one.
-    """
+    """Refuse a cluster whose managers have no majority, or cannot be reached: it cannot be changed."""
     if nodes:
         return
     ours = known_nodes(members)
@@ -159,11 +155,7 @@ def _require_empty(
     nodes: Mapping[str, SwarmNode],
     busy: Mapping[str, Sequence[str]],
 ) -> None:
-    """Refuse to take a server out whose replicas Swarm would stop before it starts others.
-
-    Raises:
-        FtlError: One has some, and is neither down nor drained.
-    """
+    """Refuse to take a server out whose replicas Swarm would stop before it starts others."""
     for step in removed:
         node, services = nodes[step.node], busy.get(step.node, ())
         if services and node.state == "ready" and not node.is_drained(project):

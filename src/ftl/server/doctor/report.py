@@ -109,9 +109,6 @@ async def _server(
     return ssh_task.result(), server_task.result()
 
 
-# --- evaluating -----------------------------------------------------------------------------------------
-
-
 def _judge_ssh(
     request: DoctorRequest, ssh_inspection: ssh.SshInspection | None, inspection: ServerInspection
 ) -> list[Finding]:

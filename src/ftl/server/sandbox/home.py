@@ -8,6 +8,7 @@ import re
 import shlex
 import shutil
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -107,16 +108,10 @@ class SandboxAddress:
 
     def fields(self) -> dict[str, object]:
         """The address as JSON fields."""
-        return {
-            "host": self.host,
-            "port": self.port,
-            "user": self.user,
-            "key": str(self.key),
-            "known_hosts": str(self.known_hosts),
-            "http_port": self.http_port,
-            "https_port": self.https_port,
-            **({"private_address": self.private_address} if self.private_address else {}),
-        }
+        stored = {**asdict(self), "key": str(self.key), "known_hosts": str(self.known_hosts)}
+        if not self.private_address:
+            del stored["private_address"]
+        return stored
 
 
 @dataclass(frozen=True, slots=True)

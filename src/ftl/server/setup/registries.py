@@ -132,11 +132,7 @@ async def _verify(engine: Engine, login: RegistryLogin, *, required: bool) -> _V
 
 
 async def _complete(session: _Session, results: Sequence[_Verification]) -> list[Credentials]:
-    """Report each result, and ask for missing logins, one after the other; the accepted credentials.
-
-    Raises:
-        TransferFailed: A required registry rejects the credentials.
-    """
+    """Report each result, and ask for missing logins, one after the other; the accepted credentials."""
     accepted = []
     for result in results:
         credentials, name = result.login.credentials, display_name(result.login.registry)

@@ -46,7 +46,10 @@ class ControlFailed(Exception):
 
 
 class Control:
-    """An open control connection. Forwards that were opened over it stay when it closes."""
+    """An open control connection. Forwards that were opened over it stay when it closes.
+
+    Requests raise ControlFailed when the master refuses them, does not answer, or has ended.
+    """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -66,7 +69,7 @@ class Control:
         """
         try:
             async with asyncio.timeout(seconds):
-                reader, writer = await asyncio.open_unix_connection(sock=_connected(path))
+                reader, writer = await asyncio.open_unix_connection(sock=connected(path))
                 control = cls(reader, writer)
                 try:
                     await control._greet()
@@ -92,19 +95,11 @@ class Control:
         return self._reading is not None and not self._reading.done()
 
     async def forward(self, path: Path, destination: ForwardDestination) -> None:
-        """Listen on a unix socket of this machine, and connect its clients to a destination.
-
-        Raises:
-            ControlFailed: The master refuses, or has ended.
-        """
+        """Listen on a unix socket of this machine, and connect its clients to a destination."""
         await self._request(_OPEN_FORWARD, _forward(path, destination))
 
     async def cancel(self, path: Path, destination: ForwardDestination) -> None:
-        """Stop listening. Open connections stay, and so does the socket's file.
-
-        Raises:
-            ControlFailed: There is no such forward, or the master has ended.
-        """
+        """Stop listening. Open connections stay, and so does the socket's file."""
         await self._request(_CLOSE_FORWARD, _forward(path, destination))
 
     async def terminate(self) -> None:
@@ -119,11 +114,7 @@ class Control:
         self._writer.close()
 
     async def check(self) -> None:
-        """Check that the master answers.
-
-        Raises:
-            ControlFailed: It has ended, or does not answer.
-        """
+        """Check that the master answers."""
         await self._request(_ALIVE_CHECK, b"", answer=_ALIVE)
 
     async def _request(self, kind: int, body: bytes, *, answer: int = _OK) -> None:
@@ -165,8 +156,8 @@ class Control:
                     coming.set_exception(ControlFailed("the ssh master has ended"))
 
 
-def _connected(path: Path) -> socket.socket:
-    """Connect without waiting: a socket whose queue is full raises BlockingIOError."""
+def connected(path: Path | str) -> socket.socket:
+    """Connect to a unix socket without waiting: one whose queue is full raises BlockingIOError."""
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         connection.setblocking(False)
@@ -180,7 +171,7 @@ def _connected(path: Path) -> socket.socket:
 def is_listening(path: Path) -> bool:
     """Whether a process listens on a socket; it may be stuck."""
     try:
-        _connected(path).close()
+        connected(path).close()
     except BlockingIOError:
         return True  # its queue is full: it must be stuck
     except OSError:

@@ -20,7 +20,6 @@ from ftl.host import crontab
 from ftl.proxy.commands import adoption
 from ftl.proxy.live_state import at_other_server, live_archive, user_certificates
 from ftl.proxy.names import ADMIN, ProxyNames
-from ftl.proxy.shared_certificates import remove_shared_certificates
 from ftl.proxy.tls.policy import by_acme
 
 if TYPE_CHECKING:
@@ -198,7 +197,7 @@ async def end_catch_up(context: DeployContext, step: EndCatchUp) -> None:
     bringing = await engine.services(labels=shared)  # a config that a service has cannot be removed
     await gather(engine.remove_service(service.id) for service in bringing)
     await _remove(configs, await _list(configs, shared))
-    await gather(remove_shared_certificates(at.engine, step.project) for at in every)
+    await gather(at.proxy.remove_shared_certificates(step.project) for at in every)
 
 
 def _label_map(project: str) -> dict[str, str]:

@@ -42,7 +42,6 @@ from ftl.execution.runners import Decision, Runners
 from ftl.proxy.drain import wait_drained
 from ftl.proxy.live_state import at_server
 from ftl.proxy.networks import ensure_project_network
-from ftl.proxy.shared_certificates import remove_shared_certificates
 from ftl.proxy.tls.issuance import likely_cause
 from ftl.proxy.tls.policy import by_acme
 
@@ -262,7 +261,7 @@ async def remove_routes(context: DeployContext, step: RemoveRoutes) -> None:
 async def remove_site(context: DeployContext, step: RemoveSite) -> None:
     """Remove the whole project."""
     await context.proxy.remove_routes(step.project)
-    await remove_shared_certificates(context.engine, step.project)
+    await context.proxy.remove_shared_certificates(step.project)
 
 
 @RUNNERS.runs(RemoveNetworks)

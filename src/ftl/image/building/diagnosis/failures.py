@@ -243,8 +243,7 @@ def _missing_file(
 
 def _missing_file_hint(path: str, context: Context) -> str:
     if (context.root / path).exists():
-        ignore = context.ignore.name if context.ignore else ".dockerignore"
-        return f"the file exists, but {ignore} excludes it from the build context"
+        return f"the file exists, but {context.ignore_name} excludes it from the build context"
     close = get_close_matches(path, list(context.files), n=1)
     if close:
         return f"did you mean `{close[0]}`?"

@@ -61,7 +61,7 @@ def private_files_note(
     text = (
         f"{service}: {dockerfile.path}:{first} copies {names} into the image, where its users can read {them}"
     )
-    return Note(text, "warning", hint=f"add {names} to {ignore_file(context)}")
+    return Note(text, "warning", hint=f"add {names} to {context.ignore_name}")
 
 
 def repository_files(context: Context, instructions: Iterable[Instruction]) -> tuple[list[str], int]:
@@ -85,7 +85,7 @@ def repository_files_note(
     text = (
         f"{service}: {dockerfile.path}:{line} copies {names_text(names)} into the image: {why_no_copy(names)}"
     )
-    return Note(text, "warning", hint=f"add {names_text(names)} to {ignore_file(context)}")
+    return Note(text, "warning", hint=f"add {names_text(names)} to {context.ignore_name}")
 
 
 def why_no_copy(names: Sequence[str]) -> str:
@@ -100,11 +100,6 @@ def names_text(names: Sequence[str]) -> str:
     """Join names: `a, b and c`."""
     *most, last = names
     return f"{', '.join(most)} and {last}" if most else last
-
-
-def ignore_file(context: Context) -> str:
-    """Name of the file to add a path to."""
-    return context.ignore.name if context.ignore else ".dockerignore"
 
 
 def _copies(instructions: Iterable[Instruction]) -> list[tuple[int, tuple[str, ...]]]:

@@ -147,11 +147,7 @@ def _best(clis: Sequence[_Cli]) -> BuildKitCli:
 
 
 def _probe_all(candidates: Sequence[str], environ: Mapping[str, str]) -> list[_Cli]:
-    """Probe all candidates; at least one is Docker's CLI.
-
-    Raises:
-        BuildFailed: There is none.
-    """
+    """Probe all candidates; at least one is Docker's CLI."""
     if not candidates:
         raise BuildFailed("there is no docker CLI on PATH", hint=_INSTALL_CLI)
     clis = [cli for path in candidates if (cli := _probe(path, environ)) is not None]

@@ -129,7 +129,7 @@ def sent_cache_note(service: str, options: CacheOptions, context: Context) -> No
             return Note(
                 f"{service}: the build context has the folder of build.cache, {name}: each build changes it",
                 "warning",
-                hint=f"add {name} to {context.ignore.name if context.ignore else '.dockerignore'}",
+                hint=f"add {name} to {context.ignore_name}",
             )
     return None
 

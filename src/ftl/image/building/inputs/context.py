@@ -67,6 +67,11 @@ class Context:
     complete: bool = True
 
     @property
+    def ignore_name(self) -> str:
+        """Name of the file to add a path to, so that it is ignored."""
+        return self.ignore.name if self.ignore else ".dockerignore"
+
+    @property
     def is_large(self) -> bool:
         """Whether to warn about its size."""
         return self.size >= LARGE

@@ -57,9 +57,6 @@ class ServedCertificate:
     distrust: str | None = None
 
 
-# --- gathering ------------------------------------------------------------------------------------------
-
-
 async def fetch(machine: Machine, host: str) -> ServedCertificate:
     """Fetch a domain's certificate by two handshakes: without verification, and with it.
 
@@ -141,9 +138,6 @@ async def _handshake(url: str, host: str, context: ssl.SSLContext) -> bytes | st
         return tls.getpeercert(binary_form=True) or "it presented no certificate"
     finally:
         writer.transport.abort()
-
-
-# --- evaluating -----------------------------------------------------------------------------------------
 
 
 def judge_files(proxy: Proxy, root: Path, hosts: Sequence[str], now: datetime) -> list[Finding]:

@@ -69,9 +69,6 @@ class Domain:
     cdn: str | None = None
 
 
-# --- gathering ------------------------------------------------------------------------------------------
-
-
 async def inspect_domain(name: str) -> Domain:
     """Resolve a host, and find out whether a CDN answers there."""
     lookup = await look_up(name)
@@ -126,9 +123,6 @@ async def _head(name: str, address: str, port: int) -> bytes:
         return await reader.readuntil(b"\r\n\r\n")
     finally:
         writer.close()
-
-
-# --- evaluating -----------------------------------------------------------------------------------------
 
 
 def cdn_of_headers(headers: Mapping[str, str]) -> str | None:

@@ -54,9 +54,6 @@ class SshAgent:
 NO_AGENT = SshAgent(answers=False)
 
 
-# --- gathering ------------------------------------------------------------------------------------------
-
-
 async def output_of(argv: Sequence[str], *, agent: str | None = None) -> str | None:
     """Stdout and stderr of a program; None where it does not start, or takes too long."""
     env = None if agent is None else {**os.environ, "SSH_AUTH_SOCK": agent}
@@ -106,9 +103,6 @@ async def inspect_agent(socket: str) -> SshAgent:
     return SshAgent(
         answers=bool(fingerprints) or "no identities" in (output or ""), fingerprints=fingerprints
     )
-
-
-# --- evaluating -----------------------------------------------------------------------------------------
 
 
 def judge_keys(keys: Sequence[KeyFile], agent: SshAgent, login: str, *, configured: bool) -> list[Finding]:

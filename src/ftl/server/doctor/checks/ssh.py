@@ -70,9 +70,6 @@ class SshInspection:
     host_keys: tuple[tuple[str, str], ...] = ()
 
 
-# --- gathering ------------------------------------------------------------------------------------------
-
-
 async def inspect_ssh(target: Target | None, environ: Mapping[str, str]) -> SshInspection:
     """Inspect the client, the keys, the agent and known_hosts, without connecting.
 
@@ -125,9 +122,6 @@ async def _host_keys(name: str, file: Path) -> list[tuple[str, str]]:
     """The host keys that a file has for a name, also where names are hashed: (type, key)."""
     output = await output_of(["ssh-keygen", "-F", name, "-f", str(file)])
     return [(match["kind"], match["key"]) for match in _KNOWN_HOST.finditer(output or "")]
-
-
-# --- evaluating -----------------------------------------------------------------------------------------
 
 
 def judge(inspection: SshInspection, *, configured: bool, error: ServerError | None) -> list[Finding]:
