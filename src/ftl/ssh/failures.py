@@ -43,11 +43,11 @@ SESSION_REFUSED = "Session open refused by peer"
 """In ssh's message when the server allows no further session on a connection."""
 
 Explained = tuple[str, str | None]  # the message and the hint
-Explain = Callable[["Attempt", "re.Match[str]"], Explained]
+_Explain = Callable[["Attempt", "re.Match[str]"], Explained]
 
 
-def _says(message: str, hint: str) -> Explain:
-    """Explain by two templates; `{key}` is the file that ssh names."""
+def _says(message: str, hint: str) -> _Explain:
+    """_Explain by two templates; `{key}` is the file that ssh names."""
 
     def explain(attempt: Attempt, found: re.Match[str]) -> Explained:
         key = found[1] if found.re.groups else ""
@@ -122,7 +122,7 @@ _configuration = _says(
 )
 
 # Searched in this order: ssh often prints several of these, the real cause before its consequences.
-_TABLE: tuple[tuple[str, Explain], ...] = (
+_TABLE: tuple[tuple[str, _Explain], ...] = (
     (r"Bad owner or permissions on|[Bb]ad configuration option|unsupported option", _configuration),
     (r"Could not resolve hostname|Name or service not known|nodename nor servname", _unknown_name),
     (r"key is known for .* and you have requested strict checking", _unknown_key),
