@@ -38,7 +38,6 @@ class PullMark:
     Attributes:
         repository: Where it came from, in its shortest form: `nginx`, `ghcr.io/acme/app`.
         tag: By which it was pulled; empty: by its digest.
-        image: The beginning of its ID.
     """
 
     project: str

@@ -34,7 +34,6 @@ class EngineInfo:
         memory: Bytes of its machine; 0 where unknown.
         clock_ahead: Seconds that its machine's clock is ahead of this machine's.
         node: Its ID in its Swarm; empty where it is in none.
-        is_manager: Whether it is a manager there.
         has_leader: Whether it is one, and the Swarm has a leader that it reaches.
         times_begun: Number of times that FTL began that Swarm (`convert.cluster_times_begun`).
     """

@@ -38,7 +38,6 @@ class RunLog:
 
     Attributes:
         started: RFC 3339, from the engine.
-        container: ID of the container that ran it.
         name: The container's name without its project.
         release: Its release; empty where it does not say.
     """

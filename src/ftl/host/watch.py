@@ -50,7 +50,6 @@ class JobContainers:
     """Containers of a watched release's job, by ID.
 
     Attributes:
-        name: The name that cron starts.
         fresh: Name of the new container until the switch.
     """
 

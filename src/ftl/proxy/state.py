@@ -31,8 +31,6 @@ class ProxyState:
     """A server's proxy.
 
     Attributes:
-        networks: The networks it is in.
-        sites: Each project's site, by project.
         live: (project, service) -> alias of the live release.
         config: Digest of its configuration file; empty where there is none.
         leftovers: Names of other containers of the proxy, which an upgrade uses or an interrupted one left.

@@ -71,12 +71,8 @@ class Machine(Protocol):
         """Run a command with FTL's own stdin, stdout and stderr, and return its exit status.
 
         Without a terminal, its stdout is passed on byte by byte. It is not bounded, and gets SIGHUP at most when the
-        connection ends: one that neither reads nor writes goes on.
-
-        Args:
-            argv: The command.
-            terminal: Give it a terminal of the size of ours, in which keys are signals. Only where our stdin and stdout
-                are a terminal.
+        connection ends: one that neither reads nor writes goes on. A `terminal`, only where our stdin and stdout are
+        one, has the size of ours, and keys are signals in it.
 
         Raises ServerError when the command cannot be run, or the connection is lost; OSError when stdout cannot be
         written.

@@ -68,7 +68,6 @@ class SwarmService:
     Attributes:
         image: As its spec has it: an image ID where it was created by one.
         networks: ID of each of its networks -> aliases there.
-        constraints: As in `ServiceSpec`.
     """
 
     id: str
@@ -86,11 +85,9 @@ class SwarmTask:
 
     Attributes:
         slot: Number of the replica, from 1.
-        node: ID of its node; empty until it has one.
         state: "pending", "preparing", "running", "failed", "rejected" ...
         wanted: The state that the manager asks for: "running", "shutdown", "remove".
         error: Why it failed or waits; empty where nothing is wrong.
-        container: ID of its container; empty until it has one.
         addresses: ID of each network -> its address there, without the prefix length.
     """
 

@@ -39,9 +39,7 @@ class SwarmState:
         is_manager: Whether it is a manager, also of a Swarm without a leader.
         error: "The swarm does not have a leader ...", for example.
         cluster: ID of the Swarm; empty on workers, and without a leader.
-        labels: Those of the Swarm, where `cluster` is known.
         pools: Address ranges from which it gives networks their subnets; likewise.
-        managers: Addresses of the managers that it knows.
     """
 
     state: str = "inactive"

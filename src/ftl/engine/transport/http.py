@@ -36,7 +36,6 @@ class Request(NamedTuple):
     """Request to an engine.
 
     Attributes:
-        headers: Further headers.
         is_repeatable: Whether it may be sent again if its connection turned out to be closed.
         is_fresh: Whether it must be sent now, though it may have been sent before the call was made.
     """

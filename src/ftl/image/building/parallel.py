@@ -53,20 +53,12 @@ async def build_images(
 ) -> dict[str, BuildResult]:
     """Build the images of `services` that have a `build`, in parallel, and equal ones once.
 
-    Args:
-        project: Names the images.
-        services: Those without `build` are skipped.
-        root: The folder of ftl.yaml; relative paths start here.
-        engine: The engine that builds, which the docker CLI is pointed to as well.
-        platform: The server's platform ("linux/arm64"); a service's `build.platform` overrides it. None leaves
-            the choice to the engine.
-        emit: Receives progress events.
-        no_cache: Execute every step.
-        docker_config: Docker's configuration folder, if not the user's own.
-        remote: The engine is on another machine. The docker CLI here sends it the build context, by BuildKit's own
-            protocol: only files that changed, as long as its cache has the others.
-        env_folder: The folder whose .env has the values of build secrets, if not `root`.
-        commit: The git commit that the images are labelled with; None: that of the checkout which `root` is in.
+    The docker CLI is pointed to the `engine`. A service's `build.platform` overrides `platform`, the server's
+    ("linux/arm64"); without both the engine chooses. `root` is the folder of ftl.yaml, at which relative paths start;
+    `env_folder` has the .env with the values of build secrets, and `docker_config` is Docker's configuration folder, if
+    not the user's own. With `remote` the engine is on another machine: the docker CLI here sends it the build context,
+    by BuildKit's own protocol: only files that changed, as long as its cache has the others. Images are labelled with
+    `commit`, by default that of the checkout which `root` is in.
 
     Raises:
         BuildFailed: An image could not be built; the other builds are stopped. Its details are the step's output.

@@ -59,7 +59,6 @@ class BuildResult:
         changed: False if every step came from the cache and the image is the same as before.
         first_miss: The first instruction, in the Dockerfile's order, that was not in the cache.
         miss_seconds: Duration of all executed steps.
-        miss_reason: What changed for that instruction.
     """
 
     service: str

@@ -25,8 +25,6 @@ class Advice:
         rule: A stable name ("order", "context", "multi-stage", ...).
         text: The observation, with its figure.
         line: Line of the Dockerfile; 0 if it is about none.
-        bytes: The figure, if it is a size.
-        seconds: The figure, if it is a duration.
     """
 
     rule: str
@@ -46,8 +44,6 @@ class ImageFacts:
         size: Bytes of the whole image.
         history: Oldest entry first.
         seconds: Line of an instruction -> its duration when last executed.
-        platform: The image's.
-        engine_platform: The builder's.
     """
 
     dockerfile: Dockerfile

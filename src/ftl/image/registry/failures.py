@@ -27,8 +27,6 @@ class RegistryRequest:
     Attributes:
         action: Completes "could not ...": "push IMAGE", "pull IMAGE", "log in to REGISTRY".
         engine_name: Name of the engine: "this machine", or the server's name.
-        login: The credentials that it was made with.
-        writes: Whether it needs write permission.
     """
 
     action: str

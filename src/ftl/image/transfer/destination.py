@@ -32,7 +32,6 @@ class Destination:
 
     Attributes:
         machine: None where no commands can be run there.
-        present: The layers of its images.
         images: Its images, those that are likeliest to share layers with ours first.
     """
 

@@ -50,7 +50,6 @@ class Inventory:
     Attributes:
         local: The tag to set there -> the image on this machine.
         results: Tag -> result, of images that it had: they have their tags.
-        images: All of its images, without details.
         lock: The name of the server lock that the caller holds.
         began: When the transfer began, by `time.monotonic`.
     """

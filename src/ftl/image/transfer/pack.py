@@ -32,10 +32,9 @@ ArchivePart = RawBytes | LayerStream | CachedLayer
 
 
 class ArchivePacker:
-    """Packs one archive.
+    """Packs one archive; `images` are by the tag to load them under.
 
     Args:
-        images: The tag to load an image under -> the image.
         free: Bytes free where the server's engine keeps its images; None if unknown.
         measure_all: Whether the sizes of all layers are needed: the containerd store relies on them.
     """

@@ -110,14 +110,10 @@ class TransferQueue:
         patience: float = 0.0,
         urgency: Urgency = Urgency.SERVICE,
     ) -> dict[str, TransferResult]:
-        """Send images to a server.
+        """Send images (the tag to set on the server -> the local name) to a server.
 
-        Args:
-            images: The tag to set on the server -> the local name.
-            server: The server's name.
-            loaded_by_ftl: ID of an image there -> whether an earlier transfer loaded it.
-            patience: Seconds to wait for expected images, to travel together.
-            urgency: Images of the same transfer go in this order.
+        `loaded_by_ftl` is ID of an image there -> whether an earlier transfer loaded it. For `patience` seconds
+        expected images are waited for, to travel together; those of the same transfer go by their `urgency`.
 
         Raises:
             TransferFailed: An image of the same transfer was not sent.

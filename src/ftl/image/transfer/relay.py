@@ -102,13 +102,8 @@ class Relay:
     ) -> None:
         """Have the other servers verify the loaded images, and set the tags.
 
-        Their failures are in `lost`.
-
-        Args:
-            staged: The staging tags on the first server: they are the same everywhere.
-            contents: Image store -> staging tag -> image ID.
-            layers: Staging tag -> diffIDs.
-            names: Staging tag -> real tag.
+        Their failures are in `lost`. The staging tags on the first server are the same everywhere: by them `contents`
+        has image IDs for each store, `layers` the diffIDs and `names` the real tags.
         """
 
         async def finish_at(server: Destination) -> None:

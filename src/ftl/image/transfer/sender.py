@@ -222,7 +222,6 @@ class _Addressed:
 
     Attributes:
         results: Tag -> result, of those that have been passed on to it, or that it has passed on.
-        error: Why it cannot have them.
     """
 
     def __init__(

@@ -70,9 +70,7 @@ class StagedImages:
     async def verify(self, ids: Mapping[str, str], layers: Mapping[str, Sequence[str]]) -> None:
         """Verify that each tag is the image that was sent and that a container can be created of it.
 
-        Args:
-            ids: Tag -> image ID.
-            layers: Tag -> diffIDs.
+        By tag, `ids` are image IDs and `layers` diffIDs.
 
         Raises:
             VerificationFailed: It is not.

@@ -46,7 +46,6 @@ class ClusterContext:
     Attributes:
         emit: Receives the progress, and a note where packets are not encrypted.
         manager: The manager of the Swarm there was before, or that begins one.
-        server: The server that the current step is about.
     """
 
     project: str

@@ -72,8 +72,6 @@ class SwarmView:
 
     Attributes:
         lead: The name of a manager that can change it; empty where there is none.
-        nodes: Its nodes.
-        network: The project's network, if it exists.
         busy: Services of the project that run on a node, by its ID.
         lacking: Servers of the file that lack images of the project's services.
     """

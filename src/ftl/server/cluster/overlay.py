@@ -56,7 +56,7 @@ async def lost_packets(
 ) -> list[LostPackets]:
     """Send datagrams between containers on each pair of servers; the pairs that lost something.
 
-     Small and full ones, in an attachable network. The containers run Perl from the server's own disk, so no image has
+    Small and full ones, in an attachable network. The containers run Perl from the server's own disk, so no image has
     to be there; they are removed again, and remove themselves soon if this is killed.
     """
     run = secrets.token_hex(4)

@@ -45,7 +45,7 @@ def plan(
 ) -> tuple[ClusterStage, ...]:
     """Plan the steps that make the servers one cluster; each leaves or joins by itself.
 
-     No member is in a Swarm that is not FTL's, and `nodes` are empty where there is none. `untried` are IDs of nodes
+    No member is in a Swarm that is not FTL's, and `nodes` are empty where there is none. `untried` are IDs of nodes
     whose packets have not passed in the project's network yet, also where a trial was cut; `in_clear`: its packets are
     not encrypted. `busy` are services of the project that run on a node, by its ID; `lacking` are servers of the file
     that lack images of what runs.
@@ -96,7 +96,7 @@ def plan_recovery(
 ) -> tuple[ClusterStage, ...]:
     """Plan to rebuild a lost cluster from one of its managers that are left.
 
-     `progress` is how far a server has followed the project: the manager that has followed it furthest is taken, of
+    `progress` is how far a server has followed the project: the manager that has followed it furthest is taken, of
     equals the first in the file.
 
     Raises:

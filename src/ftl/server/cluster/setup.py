@@ -59,7 +59,7 @@ async def setup_cluster(
 ) -> ClusterSetupResult:
     """Make several servers ready for deploys, and one cluster of them.
 
-     Nothing is changed anywhere before every server has let us in and can take part. What depends on the server is
+    Nothing is changed anywhere before every server has let us in and can take part. What depends on the server is
     filled in here. `recover` rebuilds the cluster from one manager, where the majority of them is lost; `dry_run` stops
     after planning.
 

@@ -13,11 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ClusterStep(BaseStep):
-    """One action of a cluster's setup.
-
-    Attributes:
-        server: The server that it is about.
-    """
+    """One action of a cluster's setup."""
 
     server: str
 
@@ -43,7 +39,6 @@ class RecoverCluster(ClusterStep):
 
     Attributes:
         others: Other managers that are left: they forget it, and join again afterwards.
-        nodes: Nodes that stay in it.
     """
 
     kind = "recover_cluster"

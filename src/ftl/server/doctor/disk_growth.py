@@ -65,7 +65,7 @@ def growth(
 ) -> DiskGrowth | None:
     """The growth by a project's deploys. Pure.
 
-     Of a first release alone, nothing tells what the next one shares with it. `sizes` is tag -> bytes that only its
+    Of a first release alone, nothing tells what the next one shares with it. `sizes` is tag -> bytes that only its
     image has, None where they are not known, with the marks (`ftl.engine.marks`) of images that FTL brought from
     registries; the bytes on the way that `records` have stand for those.
     """

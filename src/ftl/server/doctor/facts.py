@@ -43,7 +43,6 @@ class ServerFacts:
         root: The folder of Docker's images; `disk` and `inodes` are those of its file system.
         addresses: Its own, without loopback.
         listeners: TCP sockets.
-        web_servers: Web servers that are running, by name.
         allowed: TCP ports that firewall.conf opens.
     """
 

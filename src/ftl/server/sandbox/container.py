@@ -52,7 +52,6 @@ class ServerSpec:
     Attributes:
         image: The reference that `image.ensure_image` returned.
         keys: User -> the public key that may log in as that user.
-        daemon: The engine's /etc/docker/daemon.json.
         network: The network to join; in one that is not Docker's default, others find the server by its host name.
         ports: The server's port -> the port of 127.0.0.1 that leads to it; 0: any free port, chosen anew at every
             start.

@@ -84,10 +84,9 @@ class SandboxAddress:
     def urls_of(self, hosts: Collection[str], *, tls: bool, by_address: bool) -> tuple[str, ...]:
         """The URLs at which a browser on this machine reaches a project.
 
-        Args:
-            hosts: The hosts of its routes. Only localhost and names below it resolve to this machine (RFC 6761).
-            tls: Whether it serves HTTPS, which works by name only: certificates are for names.
-            by_address: Whether requests to the bare address reach this project, and not another or none.
+        Of the hosts of its routes only localhost and names below it resolve to this machine (RFC 6761). HTTPS works by
+        name only: certificates are for names. `by_address`: requests to the bare address reach this project, and not
+        another or none.
         """
         if not hosts:
             return ()

@@ -65,7 +65,7 @@ def local_engine() -> Engine:
 async def up(name: str | None, emit: Emit, *, servers: int | None = None) -> Sandbox:
     """Start a sandbox; create it if there is none. Its host keys are in its known_hosts file.
 
-     `servers` None: as many as it has, or one.
+    `servers` None: as many as it has, or one.
 
     Raises:
         UsageError: A sandbox of that name belongs to another user, or has another number of servers; there is no base

@@ -18,7 +18,6 @@ class SetupRequest:
         keys: The public keys that ssh would log in with from this machine; the first is authorised on a server that
             accepts none of them.
         docker_repository: The URL of Docker's own packages, without the distribution's name.
-        allow: Additional ports to keep open.
         forwards: The ports that ftl.yaml publishes past the proxy; the firewall lets them through once they are
             deployed.
         insecure: Registries that the engine may use without a trusted certificate.

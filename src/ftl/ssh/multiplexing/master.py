@@ -56,7 +56,6 @@ class NoFacts(Exception):
 
     Attributes:
         status: Its exit status; 255 is ssh's own.
-        output: What it printed.
     """
 
     def __init__(self, status: int, output: str) -> None:

@@ -50,7 +50,6 @@ class BuildRecord:
         bases: Base image -> its content id, if the engine had it.
         settings: Other inputs: builder, target, platform.
         seconds: Hash of an instruction -> its duration when last executed.
-        content: Content id of the image.
     """
 
     salt: str = field(default_factory=lambda: secrets.token_hex(8))

@@ -21,8 +21,6 @@ class BuildRequest:
     """Inputs of one build that do not depend on the builder.
 
     Attributes:
-        context: Absolute path of the build context.
-        dockerfile: Absolute path.
         platform: Always given: without it the CLI takes DOCKER_DEFAULT_PLATFORM from the environment. Several have
             commas between them.
     """

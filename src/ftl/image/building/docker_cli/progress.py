@@ -46,7 +46,6 @@ class ProgressStep:
         name: As the builder prints it, without the digest of a base image.
         instruction: Its instruction in the Dockerfile; None for the builder's internal steps.
         seconds: Its duration; 0 while unknown.
-        error: The builder's message if it failed.
     """
 
     name: str

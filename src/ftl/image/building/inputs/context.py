@@ -55,7 +55,6 @@ class Context:
         size: Bytes of all files that are not ignored.
         files: By path relative to the root, with `/`; a link's size is the length of its target.
         folders: (path, bytes) of top-level and dispensable folders, largest first.
-        ignore: The ignore file in effect; None if there is none.
         complete: False if the walk stopped at its limits, so that the figures are lower bounds.
     """
 

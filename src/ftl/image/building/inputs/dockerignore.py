@@ -42,7 +42,6 @@ class Match:
     """Result for one path.
 
     Attributes:
-        ignored: Whether the path is excluded from the context.
         matches: For each pattern, whether it matched the path or a folder above; for the paths below.
     """
 
@@ -54,7 +53,6 @@ class DockerIgnore:
     """Patterns of one ignore file.
 
     Attributes:
-        source: The file; None if there is none.
         top: Match of the context itself, for the paths in it.
     """
 

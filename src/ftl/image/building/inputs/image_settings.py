@@ -39,7 +39,6 @@ class ImageSettings:
         base: The image at the bottom of its last stage.
         folder: Where a COPY of the whole context puts it, else WORKDIR; empty if neither is there.
         user: Without its group; empty for that of the base image.
-        volumes: Paths of VOLUME.
         steps: Its instructions, those of base stages first.
     """
 

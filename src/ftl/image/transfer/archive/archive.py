@@ -41,7 +41,6 @@ class ArchivedImage:
     """An image in an archive.
 
     Attributes:
-        tag: The tag that it is loaded under.
         config: Its config document, byte for byte: its digest is the image's identity.
         layers: diffIDs, lowest first.
     """
@@ -58,9 +57,8 @@ class ArchivedImage:
     def manifest(self, sizes: Mapping[str, int]) -> bytes:
         """The OCI manifest; its digest is the image ID on the containerd store.
 
-        Args:
-            sizes: The uncompressed size of every layer, those left out of the archive too: the containerd
-                store relies on them when it saves the image.
+        `sizes` are uncompressed and of every layer, those left out of the archive too: that store relies on them when
+        it saves the image.
         """
         return _json(
             {

@@ -29,7 +29,6 @@ class TarEntry:
 
     Attributes:
         size: The length of its body, in bytes.
-        target: The target of a link.
     """
 
     name: str

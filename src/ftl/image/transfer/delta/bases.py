@@ -59,8 +59,8 @@ class DeltaBases:
 
     Attributes:
         candidates: diffID of a new layer -> its base layer.
-        fetch_index: Gets the index of a cached layer from the server.
         speed: The link's speed in bytes a second, where it is known.
+        round_trip: Its round trip, in seconds.
         can_describe: The server can make an index of a cached layer.
     """
 

@@ -47,7 +47,6 @@ class BaseCandidate:
     """A base layer for a new layer.
 
     Attributes:
-        cached: The base layer in the server's cache.
         image: A local image that has it; None where only the server can describe it.
     """
 
@@ -65,16 +64,13 @@ def find_candidates(
 ) -> dict[str, BaseCandidate]:
     """Find the base layer of each new layer that has one.
 
-    It is the layer in the latest image of the same service that is nearest to the new one's position, of those
-    that the new image no longer has: a changed step makes another layer at the same position. Where none of those
-    is cached on the server, an earlier image may do. Images that exist locally as well are preferred.
+    It is the layer in the latest image of the same service that is nearest to the new one's position, of those that
+    the new image no longer has: a changed step makes another layer at the same position. Where none of those is cached
+    on the server, an earlier image may do. Images that exist locally as well are preferred.
 
-    Args:
-        images: The tag to set -> the diffIDs of the image, lowest first.
-        remote_images: The server's images, the likeliest first.
-        local_images: Images on this machine, by those tags that the server has too.
-        cached: The layers in the server's cache, by diffID.
-        can_describe: Whether the server can describe a base layer that does not exist locally.
+    `images` is the tag to set -> the diffIDs of the image, lowest first; of the server's `remote_images` the likeliest
+    come first; `local_images` are by those tags that the server has too; `can_describe`: the server can describe a base
+    layer that does not exist locally.
     """
     candidates: dict[str, BaseCandidate] = {}
     for tag, layers in images.items():

@@ -75,12 +75,7 @@ class DeltaFrame:
 
 @dataclass(frozen=True, slots=True)
 class DeltaWindow:
-    """Instructions to be compressed, by any thread.
-
-    Attributes:
-        ranges: Ranges of the base layer to compress them against.
-        prefix: The bytes of these ranges.
-    """
+    """Instructions to be compressed, by any thread."""
 
     instructions: bytes
     ranges: Sequence[ByteRange]

@@ -50,6 +50,7 @@ class LayerIndex:
     """Index of a layer's tar.
 
     Attributes:
+        size: Size of the tar, in bytes.
         known: Parts of the index that are bytes of the tar: start and end in the index, offset in the tar.
         members: The tar's members by name, each with the sum of its content after the head.
         holes: What the index does not contain: the rest of each content after its head.

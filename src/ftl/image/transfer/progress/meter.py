@@ -72,7 +72,6 @@ class ImageProgress:
     """Progress of one image; sizes are of uncompressed layers, in bytes.
 
     Attributes:
-        image: The image's tag on the server.
         needed: diffIDs that the server's engine lacks.
         expected: How much there is to send, estimated until it has been read.
         cached: diffIDs that are needed and are in the server's cache.

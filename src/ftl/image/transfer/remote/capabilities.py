@@ -70,12 +70,9 @@ class RemoteCapabilities:
 
     Attributes:
         can_receive: The tools of the receiving script are there.
-        can_apply_deltas: Layers can be made of deltas there.
-        can_describe: The server can describe a cached layer.
         free_for_images: Bytes free where the engine keeps its images; None if unknown.
         free_for_cache: Bytes free where layers are cached.
         cache_limit: How many bytes of layers may be cached.
-        cached: diffID -> cached layer.
         round_trip: Seconds that the probe spent on the network.
     """
 

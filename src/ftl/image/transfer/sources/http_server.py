@@ -50,11 +50,7 @@ class UploadResponse(NamedTuple):
 
 
 class RequestBody:
-    """Body of a request, which is read once (RFC 9112, section 6).
-
-    Attributes:
-        is_read: Whether its end has been reached.
-    """
+    """Body of a request, which is read once (RFC 9112, section 6)."""
 
     def __init__(self, reader: asyncio.StreamReader, headers: Mapping[str, str]) -> None:
         self._reader = reader

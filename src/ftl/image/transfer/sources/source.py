@@ -22,7 +22,6 @@ class SourceImage:
 
     Attributes:
         reference: What messages call it.
-        config_digest: The digest of its config.
         layers: diffIDs, lowest first.
         blobs: Digest of a blob in the store -> diffID of the layer in it, where that is known.
     """
@@ -67,13 +66,10 @@ class LayerSource(Protocol):
         """Sizes of tars in bytes, by diffID: of layers yielded, with `measure_all` of all."""
 
     def layers(self, needed: frozenset[str], *, measure_all: bool) -> AsyncGenerator[LayerStream, None]:
-        """Yield the needed layers, each once, in any order.
+        """Yield the needed layers (diffIDs), each once, in any order.
 
-        The caller reads all of a layer's chunks before it asks for the next layer.
-
-        Args:
-            needed: diffIDs.
-            measure_all: Find out the sizes of the images' other layers too.
+        The caller reads all of a layer's chunks before it asks for the next layer. `measure_all` finds out the sizes
+        of the images' other layers, too.
 
         Raises:
             SourceUnusable: Something is missing. A layer's chunks raise it too, at their end, when they do not have

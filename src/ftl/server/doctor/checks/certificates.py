@@ -45,7 +45,6 @@ class ServedCertificate:
 
     Attributes:
         certificate: What the server presented; None where the handshake failed.
-        error: Why it failed.
         ca_error: The CA's message, where it refused to issue a certificate.
         distrust: Why this machine does not trust the certificate; None where it does.
     """

@@ -54,7 +54,7 @@ async def apply(
 ) -> None:
     """Run all steps of a plan; without any, only the deploy user's login is checked.
 
-     `login` has root access. Over new connections of the `deployer`, which `connect` makes, it is checked that the
+    `login` has root access. Over new connections of the `deployer`, which `connect` makes, it is checked that the
     firewall lets them through, before other logins are disabled, and at the end; `offered` asks how one may log in.
 
     Raises:

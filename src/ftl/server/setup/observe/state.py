@@ -39,7 +39,6 @@ class RunningEngine:
     Attributes:
         live_restore: Whether its containers keep running while it restarts.
         swarm: Whether it is part of a swarm, which does not support live-restore.
-        containers: The number of running containers.
     """
 
     live_restore: bool
@@ -91,7 +90,6 @@ class InstalledFirewall:
     Attributes:
         conf: /etc/ftl/firewall.conf.
         script: /usr/local/sbin/ftl-firewall.
-        enabled: Whether systemd starts it at boot.
         in_force: Whether iptables has what was applied last.
     """
 
@@ -155,14 +153,11 @@ class ObservedServer:
         auto_upgrades: Content of apt's 20auto-upgrades.
         dockerd: The engine's path; None: no engine is installed.
         has_docker: Whether the docker command is installed, which Debian 13 has in a package of its own.
-        daemon_json: Content of /etc/docker/daemon.json.
         engine: None: no engine answers.
         account: None: the deploy user does not exist.
         ufw_rules: The lines of `ufw show added`; None: ufw is not active.
-        listening: Ports on which programs listen for other machines.
         vpn_ports: Those of them that VPNs use.
         foreign_ports: Ports that containers other than FTL's publish for other machines.
-        ftl_ports: Ports that FTL's containers publish.
         cluster: What several servers are compared by.
     """
 

@@ -33,7 +33,7 @@ def firewall_conf(
 ) -> bytes:
     """The desired file: the ports of the current one, and these.
 
-     Ports that are `left` to the other rules are so unless they are open to everybody. The `owner` decides about
+    Ports that are `left` to the other rules are so unless they are open to everybody. The `owner` decides about
     traffic to the server itself: FTL's own chain or ufw. `peers` are addresses of other servers, with the project that
     they are of: where there are any, or the Swarm is FTL's (`own_swarm`), the ports of Swarm mode are open to them and
     nobody else.

@@ -67,10 +67,7 @@ class ApplyFirewall(SetupStep):
     """Install FTL's firewall and put its rules in force.
 
     Attributes:
-        conf: Content of /etc/ftl/firewall.conf.
         seen: That file as it was read: one that has changed since is not replaced.
-        script: Content of /usr/local/sbin/ftl-firewall.
-        ports: The ports that stay open.
         own_input: Whether it also decides about traffic to the server itself; else ufw does.
         peers: Other servers that the ports of Swarm mode are open to.
     """

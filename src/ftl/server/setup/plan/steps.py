@@ -76,7 +76,6 @@ class InstallDocker(SetupStep):
     """Install the engine from Docker's own repository if it answers, else from the distribution.
 
     Attributes:
-        packages: The distribution's packages of the engine.
         others: Other missing packages, installed in the same call of apt.
     """
 
@@ -169,7 +168,6 @@ class WriteDaemonSettings(SetupStep):
 
     Attributes:
         seen: The file as it was read: one that has changed since is not written.
-        topics: The settings that change, in words.
         live: Whether it enables live-restore: then the running engine reloads that before it restarts.
         later: Whether a running engine is not restarted, because its containers would stop with it.
     """
