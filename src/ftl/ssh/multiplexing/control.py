@@ -9,10 +9,11 @@ connection when our process ends, however it ends.
 from __future__ import annotations
 
 import asyncio
-import socket
 import struct
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self
+
+from ftl.ssh.streams import connected
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -154,18 +155,6 @@ class Control:
             for coming in self._waiting.values():
                 if not coming.done():
                     coming.set_exception(ControlFailed("the ssh master has ended"))
-
-
-def connected(path: Path | str) -> socket.socket:
-    """Connect to a unix socket without waiting: one whose queue is full raises BlockingIOError."""
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        connection.setblocking(False)
-        connection.connect(str(path))
-    except BaseException:
-        connection.close()
-        raise
-    return connection
 
 
 def is_listening(path: Path) -> bool:
