@@ -78,8 +78,8 @@ def describe_go(folder: AppFolder, evidence: str) -> App:
         for line in re.findall(r"^[ \t]*(?:require )?(\S+/\S+ v\S+)", folder.read("go.mod"), re.M)
     }
     sqlite = find_sqlite(folder, modules)
-    has_file = sqlite is not None and sqlite.is_known
-    about_file = sqlite.todo(folder, "65532") if sqlite is not None else ()
+    has_file = sqlite.is_known
+    about_file = sqlite.todo(folder, "65532")
     text = render(
         "go.dockerfile",
         {
@@ -90,7 +90,7 @@ def describe_go(folder: AppFolder, evidence: str) -> App:
             "target": "./bin" if others else "./app",
             "program": program,
             "compile": _STATIC_C if modules & _WITH_C else _PURE,
-            "sqlite_build": sqlite.in_stage("/out") if sqlite is not None and has_file else "",
+            "sqlite_build": sqlite.in_stage("/out") if has_file else "",
             "sqlite": _SQLITE if has_file else "",
             "assets": "\n".join(f"COPY {name} ./{name}" for name in assets),
             "port": str(port),
@@ -110,9 +110,9 @@ def describe_go(folder: AppFolder, evidence: str) -> App:
         start_reason=f"package main in {package}",
         health=found_health(folder),
         facts=(Evidence("Go", version[1] if version else "1", "go.mod"),),
-        volumes=sqlite.volumes if sqlite is not None else {},
-        ignored=sqlite.ignored if sqlite is not None else (),
-        data_file=sqlite.data_file if sqlite is not None else None,
+        volumes=sqlite.volumes,
+        ignored=sqlite.ignored,
+        data_file=sqlite.data_file,
         todo=(*todo, *about_file, *([reach] if reach else [])),
         remarks={"port": (reach,)} if reach else {},
         image_todo=(*todo, *about_file),

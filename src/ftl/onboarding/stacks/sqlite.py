@@ -73,8 +73,8 @@ class SqliteFile:
 
     Attributes:
         path: Its path below the app's folder; empty where a variable names it, or nothing that is known.
+        source: The file that opens it; empty: the app has none.
         variable: The variable with its address.
-        source: The file that opens it.
         absolute: Its path in the image, where it is one outside of the app's folder.
     """
 
@@ -113,7 +113,7 @@ class SqliteFile:
     @property
     def data_file(self) -> DataFile | None:
         """The file, for another Dockerfile than FTL's; None where a volume is enough."""
-        if self.path or not self.is_known:
+        if self.source and (self.path or not self.is_known):
             return DataFile(self.source, self.path, posixpath.dirname(self.absolute).rstrip("/"))
         return None
 
@@ -122,6 +122,8 @@ class SqliteFile:
 
         The user is that of the image; a number stands for an image without a shell, made in the stage `build`.
         """
+        if not self.source:
+            return ()
         if not self.is_known:
             where = posixpath.dirname(self.absolute)
             if where.strip("/"):
@@ -163,12 +165,15 @@ def _made(folder: str, user: str) -> str:
     return f"`RUN mkdir -p {folder} && chown {user} {folder}` above `USER {user}` in the Dockerfile"
 
 
-def find_sqlite(folder: AppFolder, packages: Collection[str]) -> SqliteFile | None:
+NO_SQLITE = SqliteFile("", "")
+
+
+def find_sqlite(folder: AppFolder, packages: Collection[str]) -> SqliteFile:
     """The SQLite file that the code opens, unless the app has a client of another database."""
     if found := _of_prisma(folder):
         return found
     if has_other_client(packages):
-        return None
+        return NO_SQLITE
     names = _names(packages)
     unknown = imported = None
     is_opened = False
@@ -188,7 +193,7 @@ def find_sqlite(folder: AppFolder, packages: Collection[str]) -> SqliteFile | No
                 unknown = unknown or found or SqliteFile("", file)
         if imported is None and _imports(file, text, names):
             imported = SqliteFile("", file)
-    return unknown or (None if is_opened else imported)
+    return unknown or (NO_SQLITE if is_opened else imported or NO_SQLITE)
 
 
 def has_other_client(packages: Collection[str]) -> bool:

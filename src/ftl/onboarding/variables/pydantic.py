@@ -121,13 +121,8 @@ def _class(node: ast.ClassDef, file: str, *, is_old: bool) -> _Class:
                 options |= _constants(keywords)
             case ast.Assign(targets=[ast.Name(id="model_config")], value=ast.Dict(keys=keys, values=values)):
                 named = zip(keys, values, strict=True)
-                options |= _constants(
-                    [
-                        ast.keyword(str(key.value), value)
-                        for key, value in named
-                        if isinstance(key, ast.Constant)
-                    ]
-                )
+                constants = ((key.value, value) for key, value in named if isinstance(key, ast.Constant))
+                options |= _constants([ast.keyword(str(key), value) for key, value in constants])
             case ast.ClassDef(name="Config", body=body):
                 options |= _constants(
                     [
@@ -237,20 +232,17 @@ def _of_fields(
             yield CodeVariable(first, file, file if required else "", (*others, one.name.upper()))
 
 
-def _fields(classes: Mapping[str, _Class], name: str, seen: tuple[str, ...] = ()) -> dict[str, _Field]:
-    """The fields of a class, with those of the classes that it derives from."""
+def _lineage(classes: Mapping[str, _Class], name: str, seen: tuple[str, ...] = ()) -> list[_Class]:
+    """A class behind those that it derives from, so that what is its own wins."""
     if name not in classes or name in seen:
-        return {}
-    found: dict[str, _Field] = {}
-    for base in reversed(classes[name].bases):
-        found |= _fields(classes, base, (*seen, name))
-    return found | dict(classes[name].fields)
+        return []
+    own = classes[name]
+    return [*(each for base in reversed(own.bases) for each in _lineage(classes, base, (*seen, name))), own]
 
 
-def _options(classes: Mapping[str, _Class], name: str, seen: tuple[str, ...] = ()) -> dict[str, object]:
-    if name not in classes or name in seen:
-        return {}
-    found: dict[str, object] = {}
-    for base in reversed(classes[name].bases):
-        found |= _options(classes, base, (*seen, name))
-    return found | dict(classes[name].options)
+def _fields(classes: Mapping[str, _Class], name: str) -> dict[str, _Field]:
+    return {key: value for each in _lineage(classes, name) for key, value in each.fields.items()}
+
+
+def _options(classes: Mapping[str, _Class], name: str) -> dict[str, object]:
+    return {key: value for each in _lineage(classes, name) for key, value in each.options.items()}

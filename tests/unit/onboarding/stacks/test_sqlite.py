@@ -135,7 +135,7 @@ def test_the_file_is_on_a_volume(begin: Begin, files: Mapping[str, str], line: s
 def test_where_an_sqlite_file_is(tmp_path: Path, name: str, text: str, path: str | None) -> None:
     """None is no file, empty one that only the user knows."""
     found = find_sqlite(AppFolder(put_files(tmp_path, {name: text})), ())
-    assert (found.path if found else None) == path
+    assert (found.path if found.source else None) == path
 
 
 def test_a_file_that_only_the_user_knows_is_a_thing_to_do(begin: Begin) -> None:

@@ -147,7 +147,7 @@ def server_app(
     handled = not tini or folder.search(r"process\.(?:on|once)\(\s*[\"']SIGTERM")
     system = [*(["openssl"] if uses_prisma(folder) else []), *([] if handled else ["tini"])]
     comment = "Node as process 1 does not react to SIGTERM unless the app handles it: tini passes it on."
-    about_file = sqlite.todo(folder, "node") if sqlite is not None else ()
+    about_file = sqlite.todo(folder, "node")
     bun = f"{BUN.prepare}\n" if command[:1] in (("bun",), ("bunx",)) else ""
     script = server_build(folder)
     lines = [f"RUN {values['build'].removesuffix('build')}{script}"] if script else []
@@ -163,7 +163,7 @@ def server_app(
             or f"RUN {values['prune']}",
             "system_run": f"{bun}{apt_install(' '.join(system), '' if handled else comment)}",
             "entrypoint": "" if handled else 'ENTRYPOINT ["tini", "--"]',
-            "sqlite": sqlite.on_volume("node") if sqlite is not None else "",
+            "sqlite": sqlite.on_volume("node"),
             "cmd": cmd(command) if command else "",
         },
     )
@@ -178,15 +178,15 @@ def server_app(
         start=command,
         start_reason=reason,
         health=health,
-        ignored=(*ignored(folder), *(sqlite.ignored if sqlite is not None else ())),
+        ignored=(*ignored(folder), *sqlite.ignored),
         build_args=public_variables(folder),
         facts=facts,
         hook=migration.command or hook,
         hook_reason=migration.reason or ("before the start, by the scripts of package.json" if hook else ""),
         workers=beside,
-        env=sqlite.env if sqlite is not None else {},
-        volumes=sqlite.volumes if sqlite is not None else {},
-        data_file=sqlite.data_file if sqlite is not None else None,
+        env=sqlite.env,
+        volumes=sqlite.volumes,
+        data_file=sqlite.data_file,
         todo=(*(() if hook else migration.todo), *questions(folder), *about_file),
         image_todo=about_file,
     )

@@ -10,12 +10,7 @@ from ftl.onboarding.app import App, FoundHealthCheck
 from ftl.onboarding.stacks.health import found_health, rendered_start
 from ftl.onboarding.stacks.node.app import server_app, with_todo
 from ftl.onboarding.stacks.node.migrations import addresses, clients, find_migration
-from ftl.onboarding.stacks.node.package_json import (
-    dockerfile_values,
-    ignored,
-    packages,
-    public_variables,
-)
+from ftl.onboarding.stacks.node.package_json import dockerfile_values, ignored, packages, public_variables
 from ftl.onboarding.stacks.node.processes import questions
 from ftl.onboarding.stacks.node.sites import EXPORTED_NEXT, base_path, describe_files
 from ftl.onboarding.stacks.sqlite import find_sqlite
@@ -55,7 +50,7 @@ def describe_next(folder: AppFolder, evidence: str) -> App:
         *migration.todo,
         *migration.todo_of_standalone,
         *questions(folder, has_code=False),
-        *(sqlite.todo(folder, "node") if sqlite is not None else ()),
+        *sqlite.todo(folder, "node"),
     )
     public = "COPY --from=build --chown=node:node /app/public ./public" if folder.has_folder("public") else ""
     return App(
@@ -71,7 +66,7 @@ def describe_next(folder: AppFolder, evidence: str) -> App:
                 "port": "3000",
                 "public": public,
                 "migrations": migration.of_standalone(folder),
-                "sqlite": sqlite.on_volume("node") if sqlite is not None else "",
+                "sqlite": sqlite.on_volume("node"),
             },
         ),
         packages=clients(folder, development=True),
@@ -80,14 +75,14 @@ def describe_next(folder: AppFolder, evidence: str) -> App:
         programs={},
         start_reason=f"output: standalone in {config}",
         health=health,
-        ignored=(*ignored(folder), *(sqlite.ignored if sqlite is not None else ())),
+        ignored=(*ignored(folder), *sqlite.ignored),
         build_args=public_variables(folder),
         facts=facts,
         hook=migration.command,
         hook_reason=migration.reason,
-        env=sqlite.env if sqlite is not None else {},
-        volumes=sqlite.volumes if sqlite is not None else {},
-        data_file=sqlite.data_file if sqlite is not None else None,
+        env=sqlite.env,
+        volumes=sqlite.volumes,
+        data_file=sqlite.data_file,
         todo=about_image,
         image_todo=about_image,
     )

@@ -10,7 +10,7 @@ from ftl.onboarding.app import NO_MIGRATION, App, Command, Evidence, FoundHealth
 from ftl.onboarding.stacks.health import found_health
 from ftl.onboarding.stacks.python.application import ASGI, FLASK, Application, find_application
 from ftl.onboarding.stacks.python.packages import choose_installer, needed_git, packages, python_version
-from ftl.onboarding.stacks.sqlite import find_sqlite
+from ftl.onboarding.stacks.sqlite import NO_SQLITE, find_sqlite
 from ftl.onboarding.templates import apt_install, cmd, render, with_port
 
 if TYPE_CHECKING:
@@ -189,9 +189,9 @@ def python_app(
     installer = choose_installer(folder, extra, assumed)
     needs = [SYSTEM[name] for name in sorted(used) if name in SYSTEM and f"{name}[binary]" not in used]
     run = dict.fromkeys(package for _, packages_run in needs for package in packages_run.split())
-    sqlite = find_sqlite(folder, used) if volumes is None else None
-    about_file = sqlite.todo(folder, "app") if sqlite is not None else ()
-    if sqlite is not None:
+    sqlite = find_sqlite(folder, used) if volumes is None else NO_SQLITE
+    about_file = sqlite.todo(folder, "app")
+    if sqlite.source:
         after = [*(after or ()), sqlite.on_volume("app")]
     if code in (None, folder) and any(name.startswith("src/") for name in folder.sources):
         after = [*(after or ()), "ENV PYTHONPATH=/app/src"]
@@ -228,7 +228,7 @@ def python_app(
         hook_reason=migration[1],
         workers=tuple(_workers(code or folder, used, celery)),
         env=env or {},
-        volumes=volumes or (sqlite.volumes if sqlite is not None else {}),
+        volumes=volumes or sqlite.volumes,
         ignored=(
             "__pycache__",
             "*.pyc",
@@ -238,10 +238,10 @@ def python_app(
             ".mypy_cache",
             ".ruff_cache",
             *ignored,
-            *(sqlite.ignored if sqlite is not None else ()),
+            *sqlite.ignored,
         ),
         facts=(*more, *(facts or ())),
-        data_file=sqlite.data_file if sqlite is not None else None,
+        data_file=sqlite.data_file,
         todo=(*(todo or ()), *_needed_packages(used), *about_file),
         image_todo=about_file,
     )
@@ -288,14 +288,17 @@ _ARQ = r"^class (\w+)(?:\(.*\))?:(?=(?:\n(?:[ \t].*)?){0,8}\n[ \t]+functions\s*=
 """A class with the settings of arq's worker."""
 
 
+def _module(file: str) -> str:
+    return file.removesuffix(".py").removeprefix("src/").replace("/", ".")
+
+
 def _workers(folder: AppFolder, used: frozenset[str], site: str | None) -> Iterator[Worker]:
     if any(name.partition("[")[0] == "celery" for name in used):
         hit = folder.search(r"^(\w+)\s*=\s*Celery\(", ".py")
         module = site or "app"
         reason = "celery among the dependencies"
         if hit:
-            module = hit[0].removesuffix(".py").removeprefix("src/").replace("/", ".")
-            module = module.removesuffix(".celery")
+            module = _module(hit[0]).removesuffix(".celery")
             reason += f", `{hit[1][1]}` in {hit[0]}"
         yield Worker("worker", ("celery", "-A", module, "worker", "--loglevel", "info"), reason)
         if "django-celery-beat" in used or folder.search(r"beat_schedule", ".py"):
@@ -309,10 +312,8 @@ def _workers(folder: AppFolder, used: frozenset[str], site: str | None) -> Itera
         )
         yield Worker("worker", command, "rq among the dependencies")
     elif "dramatiq" in used and (hit := folder.search(r"@dramatiq\.actor", ".py")):
-        module = hit[0].removesuffix(".py").removeprefix("src/").replace("/", ".")
-        yield Worker("worker", ("dramatiq", module), f"actors in {hit[0]}")
+        yield Worker("worker", ("dramatiq", _module(hit[0])), f"actors in {hit[0]}")
     elif "arq" in used and (hit := folder.search(_ARQ, ".py")):
-        module = hit[0].removesuffix(".py").removeprefix("src/").replace("/", ".")
-        yield Worker("worker", ("arq", f"{module}.{hit[1][1]}"), f"`{hit[1][1]}` of arq in {hit[0]}")
+        yield Worker("worker", ("arq", f"{_module(hit[0])}.{hit[1][1]}"), f"`{hit[1][1]}` of arq in {hit[0]}")
     elif "huey" in used and folder.has("manage.py"):
         yield Worker("worker", ("python", "manage.py", "run_huey"), "huey among the dependencies")

@@ -83,13 +83,11 @@ def describe_django(folder: AppFolder, evidence: str) -> App:
         todo.append(
             "set STATIC_ROOT (and use whitenoise): without it, static files are served while DEBUG is on only"
         )
-    about_file: tuple[str, ...] = ()
     sqlite = find_django_sqlite(text, settings, is_only=not has_other_client(used))
-    if sqlite is not None:
-        after += filter(None, [sqlite.on_volume("app")])
-        volumes |= sqlite.volumes
-        about_file = sqlite.todo(code, "app")
-        todo += about_file
+    after += filter(None, [sqlite.on_volume("app")])
+    volumes |= sqlite.volumes
+    about_file = sqlite.todo(code, "app")
+    todo += about_file
     media = find_media(text, settings, below)
     if media is not None:
         after += media.lines
@@ -131,7 +129,7 @@ def describe_django(folder: AppFolder, evidence: str) -> App:
         celery=site,
         code=code,
     )
-    file = sqlite.data_file if sqlite is not None else None
+    file = sqlite.data_file
     if file is not None and file.path:
         file = replace(file, path=posixpath.join(below, file.path))
     return replace(app, data_file=file, image_todo=about_file, below=below)

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
-from ftl.onboarding.stacks.sqlite import SqliteFile
+from ftl.onboarding.stacks.sqlite import NO_SQLITE, SqliteFile
 from ftl.onboarding.variables.calls import has_default
 
 if TYPE_CHECKING:
@@ -133,10 +133,10 @@ def _text(folder: AppFolder, module: str, seen: set[str]) -> str:
     return text
 
 
-def find_django_sqlite(text: str, settings: str, *, is_only: bool) -> SqliteFile | None:
+def find_django_sqlite(text: str, settings: str, *, is_only: bool) -> SqliteFile:
     """The SQLite file; `is_only` says that the app has no client of another database."""
     if _ENGINE not in text:
-        return None
+        return NO_SQLITE
     if _USUAL.search(text):
         return SqliteFile("db.sqlite3", settings)
     names = [name for each in _DATABASE.findall(text) if (name := _NAME.search(each))] if is_only else []
@@ -145,4 +145,4 @@ def find_django_sqlite(text: str, settings: str, *, is_only: bool) -> SqliteFile
         written = str(name["text"] or "")
         if is_computed or (written and ":memory:" not in written):
             return SqliteFile("", settings, absolute=written if written.startswith("/") else "")
-    return None
+    return NO_SQLITE
