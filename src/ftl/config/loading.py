@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from ftl.config.cross_checks import check, check_servers
 from ftl.config.models.project import Project
-from ftl.config.option_locations import server_locations
 from ftl.config.project_files import ProjectFiles, base_name, merged_file, removed_items
 from ftl.config.read.interpolator import Interpolator
 from ftl.config.read.parts import ADDRESS, ALL_SECRETS, WHOLE, Fetch, Parts
@@ -20,7 +19,7 @@ from ftl.config.read.reader import Reader
 from ftl.config.read.short_forms import SHORT_FORMS
 from ftl.config.resolved import named_volumes, secret_texts, secret_words, with_built_names
 from ftl.config.secrets import ProjectSecrets
-from ftl.config.server_choice import narrowed, with_server
+from ftl.config.server_choice import narrowed, server_locations, with_server
 from ftl.config.variables.interpolation import MASK
 from ftl.config.yaml.locations import Locations
 from ftl.errors import ConfigError

@@ -18,8 +18,7 @@ from ftl.config.models.project import Dependency, Project, Secret, Service
 from ftl.config.read.reader import NO_SHORT_FORM, ShortForm
 from ftl.config.read.sections import long_form
 from ftl.config.read.short_dependencies import known_dependency
-from ftl.config.read.short_forms import SHORT_FORMS
-from ftl.config.read.single_values import host_lines
+from ftl.config.read.short_forms import SHORT_FORMS, host_lines
 from ftl.config.variables.interpolation import MASK, InterpolationError, interpolate
 from ftl.config.yaml.tree import MappingEntry, MappingNode, Node, ScalarNode, SequenceNode, is_null, literal
 

@@ -15,8 +15,7 @@ from ftl.config.read.interpolator import Interpolator
 from ftl.config.read.parts import ALL_SECRETS, Fetch, Parts
 from ftl.config.read.problems import Problems
 from ftl.config.read.reader import Reader
-from ftl.config.read.secret_texts import SecretError
-from ftl.config.read.secret_values import fetch_secrets
+from ftl.config.read.secret_values import SecretError, fetch_secrets
 from ftl.config.read.short_dependencies import known_dependency
 from ftl.config.read.short_forms import SHORT_FORMS
 from ftl.config.values.scalars import InvalidValue, local_path

@@ -1,4 +1,4 @@
-"""The new .env of a takeover: made-up passwords and keys, and values of other env files."""
+"""Secrets of a takeover: a new .env with made-up ones, values in clear that belong there."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ftl.onboarding.takeover.draft import Draft
+
 
 _PASSWORD = re.compile(
     r"(?:^|_)(?:PASSWORD|PASSWD|PASS|PWD|SECRET|SECRET_KEY|SECRET_KEY_BASE|SIGNING_KEY|ENCRYPTION_KEY)$",
@@ -69,3 +70,34 @@ def _empty(env: object) -> list[str]:
         return []
     matches = [_EMPTY.fullmatch(str(value)) for name, value in env.items() if name in REQUIRED]
     return [match[1] for match in matches if match]
+
+
+_SECRET_NAME = re.compile(
+    r"(?:^|_)(?:PASSWORD|PASSWD|PASS|PWD|SECRET|TOKEN|APIKEY|API_KEY|PRIVATE_KEY|SECRET_KEY|ACCESS_KEY|ENCRYPTION_KEY"
+    r"|SECRET_KEY_BASE|CREDENTIALS)$",
+    re.IGNORECASE,
+)
+_IN_URL = re.compile(r"://[^/\s:@]*:[^/\s@$]+@")
+_NO_SECRET = re.compile(r"(?:true|false|yes|no|on|off|none|null|\d{1,3}|/\S*)?", re.IGNORECASE)
+
+
+def report_clear_values(draft: Draft) -> None:
+    """Tell of each service which of its values in clear belong in .env: ftl.yaml is kept in git."""
+    for name, keys in (*draft.services.items(), *draft.dependencies.items()):
+        env = keys.get("env")
+        clear = (
+            [key for key, value in env.items() if is_clear(key, str(value))] if isinstance(env, dict) else []
+        )
+        if clear:
+            how = f"write `{clear[0]}: ${{{clear[0]}}}`, and the value into .env"
+            todo = f"{', '.join(clear)} in clear, in a file that is kept in git: {how}"
+            draft.report.todo(f"{name}: env", todo)
+            draft.note(name, f"env: {todo}")
+
+
+def is_clear(name: str, value: str) -> bool:
+    """Whether a variable is a password or a key, or has one in a URL, in clear."""
+    if "${" in value.replace("$${", ""):
+        return False
+    named = _SECRET_NAME.search(name) is not None and _NO_SECRET.fullmatch(value) is None
+    return named or _IN_URL.search(value) is not None

@@ -13,24 +13,23 @@ from ftl.config.project_files import ProjectFiles
 from ftl.config.variables.sources import read_variables
 from ftl.config.yaml.locations import SourceFile, display_path
 from ftl.config.yaml.parse import parse
-from ftl.config.yaml.tree import MappingNode
+from ftl.config.yaml.tree import MappingNode, SequenceNode
 from ftl.dataclass import dataclass
 from ftl.errors import ConfigError, UsageError
 from ftl.onboarding.new_files import encoded, existing
-from ftl.onboarding.takeover import ftl_file, platforms
-from ftl.onboarding.takeover.clear_values import report_clear_values
+from ftl.onboarding.takeover import platforms
 from ftl.onboarding.takeover.compose import project as compose
-from ftl.onboarding.takeover.contexts import ignore_files
-from ftl.onboarding.takeover.dockerfiles import write_dockerfiles
+from ftl.onboarding.takeover.dockerfiles import ignore_files, write_dockerfiles
 from ftl.onboarding.takeover.draft import Draft, text_of
 from ftl.onboarding.takeover.fly import fly_toml
-from ftl.onboarding.takeover.generated import make_up
+from ftl.onboarding.takeover.generated import make_up, report_clear_values
 from ftl.onboarding.takeover.kamal import deploy_yml as kamal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ftl.onboarding.takeover.report import TakeoverReport
+
 
 KNOWN = (
     "a Compose file, Kamal's config/deploy.yml, a Procfile, app.json, fly.toml or a file of the original FTL"
@@ -101,10 +100,10 @@ def _of_yaml(file: Path, folder: Path, variables: Mapping[str, str]) -> Draft:
     root, problems = parse(SourceFile(display_path(file), written))
     if isinstance(root, MappingNode) and root.get("service") is not None and root.get("services") is None:
         return kamal.take_over(file, folder, variables)
-    if isinstance(root, MappingNode) and ftl_file.is_ftl_file(root):
+    if isinstance(root, MappingNode) and is_ftl_file(root):
         if problems:
             raise ConfigError(problems)
-        return ftl_file.take_over(file, root, folder)
+        return take_over_ftl_file(file, root, folder)
     if isinstance(root, MappingNode) and not compose.is_compose(root):
         hint = f"--from takes {KNOWN}"
         if compose.is_version_1(root):
@@ -129,3 +128,32 @@ def _check(draft: Draft, text: str, folder: Path, environment: Mapping[str, str]
                 draft.report.todo(f"ftl.yaml:{problem.line}", f"{problem.message}{hint}")
     except OSError:
         return  # a folder that cannot be written: with --dry-run that is no fault
+
+
+_RENAMED = {"app_port": "port", "env_vars": "env", "envs": "env"}
+
+
+def is_ftl_file(root: MappingNode) -> bool:
+    """Whether a YAML file is one of FTL: its services are a list, and there is one."""
+    services = root.get("services")
+    return isinstance(services, SequenceNode) and bool(services.items)
+
+
+def take_over_ftl_file(file: Path, root: MappingNode, folder: Path) -> Draft:
+    """Take over the text as it is written, with the present names of keys."""
+    draft = Draft(str(file), "")
+    lines = root.location.file.text.split("\n")
+    for key, entry in root.entries.items():
+        draft.report.taken(key, "", entry.key)
+    for section in ("services", "dependencies"):
+        items = root.get(section)
+        for item in items.items if isinstance(items, SequenceNode) else ():
+            for key, entry in item.entries.items() if isinstance(item, MappingNode) else ():
+                name, index, column = _RENAMED.get(key), entry.key.line - 1, entry.key.column - 1
+                if name is not None and lines[index].startswith(key, column):
+                    lines[index] = f"{lines[index][:column]}{name}{lines[index][column + len(key) :]}"
+                    draft.report.changed(f"{section}.{key}", name, entry.key)
+    if file.resolve().parent != folder.resolve():
+        draft.report.todo("paths", f"relative paths start from ftl.yaml now: they started from {file.parent}")
+    draft.written = "\n".join(lines)
+    return draft

@@ -233,7 +233,7 @@ def _of_fields(
 
 
 def _lineage(classes: Mapping[str, _Class], name: str, seen: tuple[str, ...] = ()) -> list[_Class]:
-    """A class behind those that it derives from, so that what is its own wins."""
+    """A class behind those that it derives from, whose fields and options it replaces."""
     if name not in classes or name in seen:
         return []
     own = classes[name]

@@ -18,13 +18,12 @@ from ftl.onboarding.takeover.compose.addresses.networks import report_networks
 from ftl.onboarding.takeover.compose.addresses.public import choose_public, main_host
 from ftl.onboarding.takeover.compose.conversion import ConversionContext
 from ftl.onboarding.takeover.compose.files import ComposeFiles
-from ftl.onboarding.takeover.compose.images_of import image_of
+from ftl.onboarding.takeover.compose.images_of import builders, image_of, with_builds
 from ftl.onboarding.takeover.compose.one_off import convert_one_off, users
 from ftl.onboarding.takeover.compose.port_forms import parse_ports
 from ftl.onboarding.takeover.compose.proxies.front import contact_of, front_routes
 from ftl.onboarding.takeover.compose.proxies.labels import routes_of
 from ftl.onboarding.takeover.compose.service import convert
-from ftl.onboarding.takeover.compose.shared_images import builders, with_builds
 from ftl.onboarding.takeover.draft import Draft
 from ftl.onboarding.takeover.nodes import ComposeTexts, entries, is_valid, items, text
 from ftl.onboarding.takeover.report import UNKNOWN_TO_COMPOSE, Verdict, by_hint

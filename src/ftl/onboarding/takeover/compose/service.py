@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from ftl.common.suggestions import closest_match
@@ -10,12 +11,10 @@ from ftl.config.read.foreign_keys import foreign_hint
 from ftl.config.yaml.tree import describe_kind, is_null
 from ftl.onboarding.periodic import is_periodic
 from ftl.onboarding.takeover.compose.conversion import ComposeConversion
-from ftl.onboarding.takeover.compose.development import report_development
 from ftl.onboarding.takeover.compose.keys import (
     build,
     environment,
     health,
-    isolation,
     labels,
     limits,
     ports,
@@ -30,6 +29,53 @@ if TYPE_CHECKING:
 
     from ftl.config.yaml.tree import MappingNode, Node
     from ftl.onboarding.takeover.compose.conversion import ConversionContext
+
+
+_COMMANDS = re.compile(
+    r"\b(?:npm|pnpm|yarn|bun)(?: run)? (?:dev|develop|watch|start:dev|dev:\S+)(?![\w-])"
+    r"|\bmanage\.py runserver\b|\bartisan serve\b|(?:^|\s)--(?:reload|watch|debug|inspect(?:-brk)?)(?=[\s=]|$)"
+    r"|\b(?:nodemon|ts-node-dev|tsx watch|watchmedo|watchfiles)\b|\b(?:next|nuxt|astro|quasar|fastapi) dev\b"
+    r"|\bng serve\b|\bwebpack(?:-dev-server| serve)\b|(?:^|[\s/])vite(?: dev| serve)?(?=\s+-|\s*$)|\bdotnet watch\b"
+    r"|\bflask (?:\S+ )*?run\b|\bspring-boot:run\b|\bquarkus:dev\b|(?:^|[\s/])air(?=\s+-c|\s*$)"
+)
+"""Servers that watch files, reload, or show visitors tracebacks."""
+
+_STAGES = re.compile(r"dev|develop|development|local|.*[-_](?:dev|development)", re.IGNORECASE)
+_ENVIRONMENTS = re.compile(
+    r"(?:NODE|RAILS|RACK|APP|FLASK|DJANGO|BUN|GO|ASPNETCORE|MIX)_ENV(?:IRONMENT)?", re.IGNORECASE
+)
+_FLAGS = re.compile(r"(?:DJANGO_|FLASK_|APP_)?DEBUG", re.IGNORECASE)
+_DEVELOPMENT = ("development", "dev", "local")
+_TRUE = ("1", "true", "yes", "on")
+
+
+def report_development(conversion: ComposeConversion) -> None:
+    """Report the command, variables and stage of a service that are for development."""
+    keys = conversion.keys
+    for key in ("command", "entrypoint"):
+        given = keys.get(key, "")
+        line = conversion.resolve(given if isinstance(given, str) else " ".join(_words(given)))
+        if match := _COMMANDS.search(line):
+            todo = f"`{match[0].strip()}` is for development: write the command for production"
+            todo += f", or no `{key}` for that of the image" if "build" in keys else ""
+            conversion.todo(key, todo)
+    build = keys.get("build")
+    stage = conversion.resolve(str(build.get("target", ""))) if isinstance(build, dict) else ""
+    if _STAGES.fullmatch(stage):
+        todo = f"the stage {stage} is for development: write that for production, or none for the last one"
+        written_at = entries(conversion.node.get("build")).get("target")
+        conversion.todo("build.target", todo, written_at)
+    for name, value in conversion.mapping("env").items():
+        written = conversion.resolve(str(value))
+        is_environment = _ENVIRONMENTS.fullmatch(name) and written.lower() in _DEVELOPMENT
+        if is_environment or (_FLAGS.fullmatch(name) and written.lower() in _TRUE):
+            how = "write `production`" if is_environment else "take it away: it shows the app's inside to all"
+            conversion.todo(f"environment: {name}", f"{written} is for development: {how}")
+
+
+def _words(given: object) -> list[str]:
+    return [str(word) for word in given] if isinstance(given, (tuple, list)) else []
+
 
 _LATE = ("entrypoint", "healthcheck", "deploy", "platform", "configs", "secrets")
 """Keys that depend on others: the command, the port, the forwards, the build, the mounts."""
@@ -163,9 +209,9 @@ _HANDLERS: dict[str, Callable[[ComposeConversion, str, Node], None]] = {
     "restart": limits.restart,
     "depends_on": _depends_on,
     "profiles": _profiles,
-    "network_mode": isolation.network_mode,
-    "privileged": isolation.privileged,
-    "devices": isolation.devices,
+    "network_mode": limits.network_mode,
+    "privileged": limits.privileged,
+    "devices": limits.devices,
     "configs": text_files.configs,
     "secrets": text_files.secrets,
 }

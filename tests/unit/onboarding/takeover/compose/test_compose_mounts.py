@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.image.building.inputs.dockerfile import parse
-from ftl.onboarding.takeover.compose.copied_files import has_copied
+from ftl.onboarding.takeover.compose.keys.folders import has_copied
 from ftl.onboarding.takeover.report import Verdict
 from tests.unit.onboarding.conftest import put_files
 from tests.unit.onboarding.takeover.compose.taking_over import service, taken, verdicts

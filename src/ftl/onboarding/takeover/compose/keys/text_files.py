@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ftl.common.files import read_small_text
 from ftl.config.read.file_sources import FolderRefused, files_in
-from ftl.onboarding.takeover.compose.number_forms import file_mode
+from ftl.onboarding.takeover.compose.mounts import file_mode
 from ftl.onboarding.takeover.draft import add_items
 from ftl.onboarding.takeover.nodes import entries, items, text
 from ftl.onboarding.takeover.paths import is_file, is_folder
