@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ftl.common.next_step import ftl
 from ftl.config.values.addresses import is_example
@@ -17,14 +17,6 @@ _SANDBOX = ftl("deploy --server sandbox")
 _UNKNOWN = f"no visitor and no certificate authority finds it: write your own ({_SANDBOX} needs none)"
 _SERVER = f"no server has it: write your own ({_SANDBOX} needs none)"
 _CONTACT = "certificate authorities refuse it: write your own, or leave it out"
-
-
-class Placeholder(NamedTuple):
-    """A value that is reserved for examples, and its consequence."""
-
-    path: KeyPath
-    value: str
-    consequence: str
 
 
 def placeholder_notes(project: Project) -> tuple[str, ...]:
@@ -43,20 +35,17 @@ def placeholder_notes(project: Project) -> tuple[str, ...]:
     return tuple(notes.values())
 
 
-def _placeholders(project: Project) -> Iterator[Placeholder]:
-    values: list[Placeholder] = []
-    for path, host in _public_hosts(project):
-        values.append(Placeholder(path, host, _UNKNOWN))
-    given = project.locations.by_path
-    for path, host in (
-        (("server", "host"), project.server.host),
-        *((("servers", number, "host"), server.host) for number, server in enumerate(project.servers)),
-    ):
+def _placeholders(project: Project) -> Iterator[tuple[KeyPath, str, str]]:
+    """Values that are reserved for examples, and the consequence of each."""
+    values = [(path, host, _UNKNOWN) for path, host in _public_hosts(project)]
+    servers: list[tuple[KeyPath, str]] = [(("server", "host"), project.server.host)]
+    servers += [(("servers", number, "host"), server.host) for number, server in enumerate(project.servers)]
+    for path, host in servers:
         # The domain is in place of an empty one; a name without a dot may be a Host of ~/.ssh/config.
-        if path in given and host != project.project.domain and "." in host:
-            values.append(Placeholder(path, host, _SERVER))
-    values.append(Placeholder(("project", "email"), project.project.email or "", _CONTACT))
-    yield from (each for each in values if is_example(each.value))
+        if path in project.locations.by_path and host != project.project.domain and "." in host:
+            values.append((path, host, _SERVER))
+    values.append((("project", "email"), project.project.email or "", _CONTACT))
+    return ((path, value, consequence) for path, value, consequence in values if is_example(value))
 
 
 def _public_hosts(project: Project) -> Iterator[tuple[KeyPath, str]]:

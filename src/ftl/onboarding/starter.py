@@ -110,7 +110,8 @@ def image_files(detected: Detected) -> dict[str, str]:
     if app.dockerfile is not None:
         files |= {f"{below}Dockerfile": _assumptions(app) + app.dockerfile}
         files |= {f"{below}{extra}": content for extra, content in app.files.items()}
-    return {**files, f"{below}.dockerignore": _dockerignore(app)}
+    own = ("Dockerfile*", "compose*.y*ml", "docker-compose*.y*ml", ".github", *app.ignored)
+    return {**files, f"{below}.dockerignore": DOCKERIGNORE + "".join(f"{line}\n" for line in own)}
 
 
 def _assumptions(app: App) -> str:
@@ -248,11 +249,3 @@ def _yaml(
         out += ["", "# Their passwords come from the environment or from .env next to this file."]
         out += lines({"dependencies": [Commented(need.item, need.reason) for need in wanted]})
     return out
-
-
-def _dockerignore(app: App) -> str:
-    own = "".join(
-        f"{line}\n"
-        for line in ("Dockerfile*", "compose*.y*ml", "docker-compose*.y*ml", ".github", *app.ignored)
-    )
-    return DOCKERIGNORE + own

@@ -229,7 +229,7 @@ def _text(age_file: AgeFile) -> str:
     from ftl.config.age.secret_map import parse_map
     from ftl.errors import ConfigError
 
-    text = age_file.read().text
+    text = age_file.read()
     with suppress(ConfigError):  # to be mended in the editor
         redact(parse_map(text, age_file.name).values())
     return text

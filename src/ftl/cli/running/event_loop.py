@@ -80,15 +80,10 @@ async def _run_until_signal(
             raise Interrupted("stopped", cause=error.message, hint=error.hint) from error
         raise
     finally:
-        await _end_children()
+        if "ftl.spawn" in sys.modules:  # else the work has started no child processes
+            from ftl.spawn import end_children
 
-
-async def _end_children() -> None:
-    """End child processes that the work has left running, if it has started any at all."""
-    if "ftl.spawn" in sys.modules:
-        from ftl.spawn import end_children
-
-        await end_children()
+            await end_children()
 
 
 class _Stop:

@@ -20,7 +20,6 @@ from ftl.common.next_step import ftl
 from ftl.config.age.cipher import InvalidKey, decrypt, encrypt, recipient_types
 from ftl.config.age.keys import KEY, KEY_FILE, find_keys, public_keys, read_recipients
 from ftl.config.yaml.locations import display_path
-from ftl.dataclass import dataclass
 from ftl.errors import FtlError
 
 if TYPE_CHECKING:
@@ -33,19 +32,6 @@ DEFAULT = "secrets.yaml.age"
 """The file of a project that names none."""
 
 
-@dataclass(frozen=True, slots=True)
-class DecryptedFile:
-    """The content of an age file.
-
-    Attributes:
-        text: The decrypted YAML; empty if there is no file yet.
-        encrypted: The file itself.
-    """
-
-    text: str
-    encrypted: bytes
-
-
 class AgeFile:
     """An age file, read and written with the user's keys."""
 
@@ -55,17 +41,16 @@ class AgeFile:
         self.recipients_path = path.with_name(f"{path.name}.recipients")
         self._variables = variables
 
-    def read(self) -> DecryptedFile:
-        """Decrypt the file.
+    def read(self) -> str:
+        """The decrypted YAML.
 
         Raises:
             FileNotFoundError: There is none.
             FtlError: It cannot be read, is no age file, or none of the user's keys opens it.
             UsageError: pyrage is not installed.
         """
-        encrypted = self.read_encrypted()
         try:
-            return DecryptedFile(self._decrypt(encrypted).decode("utf-8-sig"), encrypted)
+            return self._decrypt(self.read_encrypted()).decode("utf-8-sig")
         except UnicodeDecodeError:
             raise FtlError(f"{self.name} does not contain text") from None
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from ftl.common.suggestions import select_names
 from ftl.config.models import field_types
 from ftl.config.models.backup import ScheduledBackup
-from ftl.config.models.container import ContainerSettings, Logging, Resources
 from ftl.config.models.field_types import Alternatives, ListOf, Nested, Section, key, key_metadata
 from ftl.config.models.notification import Notification
 from ftl.config.models.proxy import Proxy, Redirect, Registry
@@ -45,24 +44,18 @@ __all__ = [
     "ClusterServer",
     "ContainerHealthCheck",
     "ContainerOptions",
-    "ContainerSettings",
     "Dependency",
     "HealthCheck",
     "Hook",
     "Hooks",
     "Job",
-    "Logging",
-    "Notification",
     "Project",
     "ProjectInfo",
     "Proxy",
     "Redirect",
     "Registry",
-    "Resources",
     "Route",
-    "ScheduledBackup",
     "Secret",
-    "Section",
     "Server",
     "Service",
     "UlimitOption",

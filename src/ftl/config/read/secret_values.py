@@ -242,7 +242,7 @@ def _age_map(file: str, folder: Path, variables: Mapping[str, str]) -> Mapping[s
 
     try:
         age_file = AgeFile(folder / file, variables)
-        return parse_map(age_file.read().text, file)
+        return parse_map(age_file.read(), file)
     except FileNotFoundError:
         return SecretError(f"there is no file {file}", f"{ftl('secrets set NAME')} creates it")
     except FtlError as error:

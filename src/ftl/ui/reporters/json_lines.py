@@ -42,7 +42,4 @@ class JsonLines:
 
 def as_record(event: Event) -> dict[str, object]:
     """The JSON object that --json prints for an event."""
-    record: dict[str, object] = {"type": event.type}
-    for field in fields(event):
-        record[field.name] = getattr(event, field.name)
-    return record
+    return {"type": event.type, **{field.name: getattr(event, field.name) for field in fields(event)}}

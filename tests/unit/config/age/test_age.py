@@ -66,7 +66,7 @@ def test_a_new_file_is_encrypted_for_our_own_ssh_key(home: Path, kind: str) -> N
     public = ssh_key(home / ".ssh" / f"id_{kind}", kind)
     file = age_file(home)
     assert file.write("A: hunter2\n")
-    assert file.read().text == "A: hunter2\n"
+    assert file.read() == "A: hunter2\n"
     assert public.strip() in file.recipients_path.read_text().splitlines()
     encrypted = file.path.read_bytes()
     assert encrypted.startswith(b"-----BEGIN AGE ENCRYPTED FILE-----")
@@ -84,7 +84,7 @@ def test_a_change_behind_a_link_is_one_of_the_shared_file(home: Path) -> None:
     file.write("A: new\n")
     assert file.path.is_symlink()
     assert file.path.read_bytes() == shared.read_bytes()
-    assert file.read().text == "A: new\n"
+    assert file.read() == "A: new\n"
 
 
 def test_a_change_is_on_the_disk_before_the_command_ends(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,7 +145,7 @@ def test_an_age_identity_comes_from_a_variable_or_a_file(home: Path, form: str) 
     variables = {"FTL_AGE_KEY": str(identity)} if form == "variable" else {"FTL_AGE_KEY_FILE": "~/key.txt"}
     file = age_file(home, **variables)
     file.write("A: b\n")
-    assert file.read().text == "A: b\n"
+    assert file.read() == "A: b\n"
     assert str(identity.to_public()) in file.recipients_path.read_text()
 
 
@@ -159,7 +159,7 @@ def test_each_recipient_opens_the_file(home: Path) -> None:
         recipients.write(f"\n# CI\n{colleague.to_public()}\n")
     mine.write("A: c\n")
     (home / ".ssh" / "id_ed25519").rename(home / "away")
-    assert age_file(home, FTL_AGE_KEY=str(colleague)).read().text == "A: c\n"
+    assert age_file(home, FTL_AGE_KEY=str(colleague)).read() == "A: c\n"
 
 
 def test_a_file_that_no_key_opens_names_the_recipients_and_the_keys(home: Path) -> None:
@@ -202,7 +202,7 @@ def test_a_key_with_a_passphrase_becomes_usable_by_the_hint(home: Path) -> None:
     copy.chmod(0o600)
     change = ["ssh-keygen", "-q", "-p", "-P", "secret", "-N", "", "-f", str(copy)]
     subprocess.run(change, check=True, timeout=60, capture_output=True)
-    assert age_file(home, FTL_AGE_KEY_FILE=f"~/.ssh/{copy.name}").read().text == "A: b"
+    assert age_file(home, FTL_AGE_KEY_FILE=f"~/.ssh/{copy.name}").read() == "A: b"
 
 
 @pytest.mark.parametrize(
@@ -262,7 +262,7 @@ def test_nobody_locks_themselves_out(home: Path) -> None:
     file.recipients_path.write_text(f"{pyrage.x25519.Identity.generate().to_public()}\n")
     with pytest.raises(FtlError, match="none of your keys is in"):
         file.write("A: c\n")
-    assert file.read().text == "A: b\n"
+    assert file.read() == "A: b\n"
 
 
 def test_a_file_without_recipients_is_not_encrypted_anew(home: Path) -> None:

@@ -15,9 +15,8 @@ from ftl.onboarding.folder import AppFolder
 from ftl.onboarding.ignored import excluding_file
 from ftl.onboarding.names import service_name
 from ftl.onboarding.takeover import images
-from ftl.onboarding.takeover.compose.keys.text_files import has_texts
+from ftl.onboarding.takeover.compose.keys.text_files import answered, has_texts
 from ftl.onboarding.takeover.nodes import entries, text
-from ftl.onboarding.takeover.paths import is_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,7 +50,7 @@ def is_source(conversion: ComposeConversion, mount: ComposeMount) -> bool:
     if _excluded_by(conversion, context, name):
         return False
     copied = has_copied(*_dockerfile(conversion, context), name, mount.target.rstrip("/"))
-    return copied if copied is not None else mounted == folder or is_folder(mounted)
+    return copied if copied is not None else mounted == folder or answered(mounted.is_dir)
 
 
 def missing_source(conversion: ComposeConversion, mount: ComposeMount) -> str | None:
@@ -60,7 +59,7 @@ def missing_source(conversion: ComposeConversion, mount: ComposeMount) -> str | 
     mounted = (conversion.context.base / mount.source).resolve()
     if context is None or not mounted.is_relative_to(context.resolve()) or _OF_DATA.search(mount.source):
         return None
-    if not is_folder(mounted) or mount.read_only:
+    if not answered(mounted.is_dir) or mount.read_only:
         return None
     name = mounted.relative_to(context.resolve()).as_posix()
     how = f"write `{copy_line(name, mount.target)}` into its Dockerfile"

@@ -11,10 +11,10 @@ from ftl.config.read.file_sources import FolderRefused, files_in
 from ftl.onboarding.takeover.compose.mounts import file_mode
 from ftl.onboarding.takeover.draft import add_items
 from ftl.onboarding.takeover.nodes import entries, items, text
-from ftl.onboarding.takeover.paths import is_file, is_folder
 from ftl.onboarding.takeover.report import Verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from ftl.config.yaml.tree import Node
@@ -83,7 +83,7 @@ def _declare(conversion: ComposeConversion, name: str, secret: str) -> bool:
         return False
     path, report = file.removeprefix("./"), context.draft.report
     location = context.secrets[name].location
-    if file and not is_file(context.base / path):
+    if file and not answered((context.base / path).is_file):
         report.todo(f"secrets.{name}", f"there is no file {path}: write it", location)
     elif not file and variable not in context.texts.variables:
         report.todo(f"secrets.{name}", f"set the variable {variable} in .env", location)
@@ -138,9 +138,17 @@ def _obstacle(conversion: ComposeConversion, target: str) -> str:
 def has_texts(folder: Path, base: Path) -> bool:
     """Whether a path is a folder of text files that ftl.yaml can take."""
     try:
-        return is_folder(folder) and all(is_text(folder / name) for name in files_in(folder, base))
+        return answered(folder.is_dir) and all(is_text(folder / name) for name in files_in(folder, base))
     except FolderRefused:
         return False
+
+
+def answered(question: Callable[[], bool], *, closed: bool = False) -> bool:
+    """The answer about a path of this machine; `closed` where another user closed its folder."""
+    try:
+        return question()
+    except OSError:
+        return closed
 
 
 def is_text(path: Path) -> bool:

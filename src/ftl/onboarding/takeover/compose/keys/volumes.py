@@ -7,11 +7,10 @@ import stat
 from typing import TYPE_CHECKING
 
 from ftl.onboarding.takeover.compose.keys import folders
-from ftl.onboarding.takeover.compose.keys.text_files import add_file, is_text
+from ftl.onboarding.takeover.compose.keys.text_files import add_file, answered, is_text
 from ftl.onboarding.takeover.compose.mounts import parse_mount
 from ftl.onboarding.takeover.draft import add_items
 from ftl.onboarding.takeover.nodes import items
-from ftl.onboarding.takeover.paths import is_file, is_there
 from ftl.onboarding.takeover.report import Verdict
 
 if TYPE_CHECKING:
@@ -105,7 +104,7 @@ def _local(conversion: ComposeConversion, mount: ComposeMount) -> tuple[Verdict,
         todo = "build it into an image (`build: .`; `ftl init` without --from writes a Dockerfile)"
         return Verdict.NEEDS_YOU, f"the container runs the files of this folder: {todo}"
     if (
-        not is_there(path)
+        not answered(path.exists, closed=True)
         and path.suffix
         and not path.name.startswith(".")
         and not mount.target.endswith("/")
@@ -114,7 +113,7 @@ def _local(conversion: ComposeConversion, mount: ComposeMount) -> tuple[Verdict,
             Verdict.NEEDS_YOU,
             f"there is no file {mount.source}: write it, and `files: {{{mount.target}: ...}}`",
         )
-    if is_file(path) or mount.read_only:
+    if answered(path.is_file) or mount.read_only:
         copied = f"build {mount.source} into an image (`{folders.copy_line(mount.source, mount.target)}`)"
         return Verdict.NEEDS_YOU, f"{copied}, or copy it to the server and mount it from there"
     return Verdict.CHANGED, "volumes"
