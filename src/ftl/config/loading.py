@@ -157,9 +157,6 @@ def _root(files: ProjectFiles) -> tuple[MappingNode, ProjectSecrets, Problems]:
     """The merged file with its secrets, and the problems so far.
 
     Which lines of .env have no value is known with the secrets.
-
-    Raises:
-        ConfigError: One of the files cannot be parsed.
     """
     problems, found = Problems(), Problems()
     try:

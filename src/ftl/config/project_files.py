@@ -147,11 +147,7 @@ def _parse(path: Path, problems: Problems, *, may_be_empty: bool = False) -> Map
 
 
 def _read(path: Path) -> SourceFile:
-    """Read a file, without its byte order mark; everything else in it is kept.
-
-    Raises:
-        ConfigError: It is missing, cannot be read, is not a regular file, too large, or not UTF-8.
-    """
+    """Read a file, without its byte order mark; everything else in it is kept."""
     file = SourceFile(display_path(path))
     try:
         data = read_small_file(path)

@@ -94,11 +94,7 @@ _NO_PART = frozenset(_NO_PARTS.split())
 
 
 def _refuse_several_at_once(app: App, folder: AppFolder) -> None:
-    """Refuse a start script of several programs, where there are apps below.
-
-    Raises:
-        UsageError: It is one.
-    """
+    """Refuse a start script of several programs, where there are apps below."""
     line = " ".join(app.start)
     below = [each for each in _apps_below(folder) if each[0] not in _NO_PART]
     if below and _AT_ONCE.search(line):
@@ -137,11 +133,7 @@ def _embedding(folder: AppFolder, name: str) -> str:
 
 
 def _startable(app: App) -> App:
-    """The app, if its Dockerfile has a command.
-
-    Raises:
-        UsageError: It has none: the image would have no program.
-    """
+    """The app, if its Dockerfile has a command."""
     if app.dockerfile is None or re.search(r"^CMD ", app.dockerfile, re.MULTILINE):
         return app
     script = 'a `start` script into package.json (`"start": "node dist/index.js"`)'

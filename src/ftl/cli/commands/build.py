@@ -131,11 +131,7 @@ async def _push(
 
 
 def _chosen(project: Project, names: tuple[str, ...]) -> list[Service]:
-    """Services to build: those named, else all that have a `build`.
-
-    Raises:
-        UsageError: A name is not a service of the project, or the service has no `build`.
-    """
+    """Services to build: those named, else all that have a `build`."""
     from ftl.errors import UsageError
 
     built = project.built_dependencies

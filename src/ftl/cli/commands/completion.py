@@ -88,9 +88,6 @@ def _install(shell: str) -> list[Path]:
 
     Returns:
         The files that have it now.
-
-    Raises:
-        UsageError: A file cannot be written.
     """
     home = Path.home()
     config = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")

@@ -70,11 +70,7 @@ def command(options: Options, domain: str | None, sources: tuple[str, ...], dry_
 
 
 def _refuse_existing(path: Path) -> None:
-    """Fail before any question is asked.
-
-    Raises:
-        UsageError: The file exists already.
-    """
+    """Fail before any question is asked."""
     from ftl.errors import UsageError
 
     if path.exists():

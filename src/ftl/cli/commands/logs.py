@@ -213,11 +213,7 @@ def _chosen(
 
 
 def _pattern(text: str | None) -> Callable[[str], object] | None:
-    """Search function of a regular expression.
-
-    Raises:
-        UsageError: It is not one.
-    """
+    """Search function of a regular expression."""
     if text is None:
         return None
     try:

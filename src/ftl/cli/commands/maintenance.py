@@ -79,11 +79,7 @@ def _run(call: OperationCall, stopped: Maintenance | None) -> None:
 
 
 def _read(page: str) -> str:
-    """Read the page.
-
-    Raises:
-        UsageError: It cannot be read, or is not text.
-    """
+    """Read the page."""
     from ftl.common.files import read_small_text
 
     try:

@@ -228,11 +228,7 @@ def down(options: Options, name: str | None, pr: int | None, dry_run: bool, proj
 
 
 def _name(name: str | None, pr: int | None) -> str:
-    """The preview's name.
-
-    Raises:
-        UsageError: There is none, or two.
-    """
+    """The preview's name."""
     if (name is None) == (pr is None):
         raise UsageError(
             "a preview has one name", hint="give a NAME, or `--pr N` for the preview pr-N of a pull request"
@@ -241,11 +237,7 @@ def _name(name: str | None, pr: int | None) -> str:
 
 
 def _refuse_several(address: Address) -> None:
-    """Refuse a cluster: at a preview's end each server would have to remove its part.
-
-    Raises:
-        UsageError: There are several servers.
-    """
+    """Refuse a cluster: at a preview's end each server would have to remove its part."""
     if address.servers:
         raise UsageError(
             f"previews need a single server, but here they would have {len(address.servers)}",
@@ -266,11 +258,7 @@ def _of_preview(options: Options, name: str) -> Options:
 
 
 def _refuse_environment(options: Options) -> None:
-    """Refuse the option -e.
-
-    Raises:
-        UsageError: It is given.
-    """
+    """Refuse the option -e."""
     if options.env is not None:
         raise UsageError(
             "a preview is its own environment: -e cannot be used here",

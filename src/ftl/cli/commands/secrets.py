@@ -192,11 +192,7 @@ def _again(error: FtlError) -> bool:
 
 
 def _asked_for(options: Options, name: str) -> str:
-    """The value: all of stdin without the newline at its end, or a line that is typed without an echo.
-
-    Raises:
-        UsageError: It is empty, too large, or not UTF-8 text.
-    """
+    """The value: all of stdin without the newline at its end, or a line that is typed without an echo."""
     if sys.stdin.isatty():
         from ftl.cli.running.event_loop import run_async
         from ftl.ui.prompt import ask
@@ -243,11 +239,7 @@ def _encrypted(age_file: AgeFile) -> bytes | None:
 
 
 def _place(name: str, secrets: ProjectSecrets) -> tuple[str, str]:
-    """The age file of a secret, and its name there.
-
-    Raises:
-        UsageError: Its source is another one, or it is not a name.
-    """
+    """The age file of a secret, and its name there."""
     from ftl.config.values.scalars import variable_name
 
     checked(variable_name, name)
@@ -261,11 +253,7 @@ def _place(name: str, secrets: ProjectSecrets) -> tuple[str, str]:
 
 
 def _only_file(secrets: ProjectSecrets) -> str:
-    """The one age file of the project.
-
-    Raises:
-        UsageError: It has several.
-    """
+    """The one age file of the project."""
     from ftl.config.age.age_file import DEFAULT
 
     files = sorted({secret.age for secret in secrets.declared.values() if secret.age is not None})

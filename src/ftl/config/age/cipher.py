@@ -144,11 +144,7 @@ def _recipient(public: str) -> object:
 
 
 def _pyrage() -> Any:
-    """The module.
-
-    Raises:
-        UsageError: It is not installed.
-    """
+    """The module."""
     try:
         import pyrage
     except ImportError:

@@ -20,11 +20,7 @@ SMALLER_STATUS = 4
 
 
 def _folder(text: str) -> str:
-    """An absolute path on the server; the engine takes no colon in it.
-
-    Raises:
-        InvalidValue: It is not one.
-    """
+    """An absolute path on the server; the engine takes no colon in it."""
     if not text.startswith("/") or ":" in text:
         raise InvalidValue(
             f"`{text}` is not an absolute path on the server", hint="write one like /var/backups/ftl"

@@ -41,11 +41,7 @@ def _event(text: str) -> str:
 
 
 def _url(text: str) -> str:
-    r"""A URL with a scheme; without `"` and `\`, which curl's configuration would have to escape.
-
-    Raises:
-        InvalidValue: It is not one.
-    """
+    r"""A URL with a scheme; without `"` and `\`, which curl's configuration would have to escape."""
     if text == NOT_FETCHED:
         return text
     scheme, _, rest = text.partition("://")

@@ -212,11 +212,7 @@ class _Call:
 
 
 def _output(secret: Secret, call: _Call | None, folder: Path, variables: Mapping[str, str]) -> str:
-    """The text that a source has for a secret.
-
-    Raises:
-        SecretError: It has none.
-    """
+    """The text that a source has for a secret."""
     if call is not None:
         if call.failure is not None:
             # Its arguments may have credentials from variables; the place of the secret shows them as they are written.
@@ -250,11 +246,7 @@ def _age_map(file: str, folder: Path, variables: Mapping[str, str]) -> Mapping[s
 
 
 def _entry_of(secret: Secret, values: Mapping[str, str] | SecretError) -> str:
-    """The value of a secret in an age file.
-
-    Raises:
-        SecretError: It has none.
-    """
+    """The value of a secret in an age file."""
     if isinstance(values, SecretError):
         raise SecretError(values.message, values.hint)
     name = secret.key or secret.name

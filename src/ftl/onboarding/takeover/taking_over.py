@@ -86,11 +86,7 @@ def _draft(files: Sequence[Path], folder: Path, variables: Mapping[str, str]) ->
 
 
 def _of_yaml(file: Path, folder: Path, variables: Mapping[str, str]) -> Draft:
-    """Convert a file by what it has at its top: Kamal's has `service`, FTL's a list of services.
-
-    Raises:
-        UsageError: It is none that FTL knows.
-    """
+    """Convert a file by what it has at its top: Kamal's has `service`, FTL's a list of services."""
     try:
         written = read_small_text(file)
     except OSError as error:

@@ -143,11 +143,7 @@ class ComposeFiles:
         return root
 
     def _extended(self, name: str, root: MappingNode, file: Path, seen: tuple[tuple[Path, str], ...]) -> Node:
-        """A service merged with the one that it extends.
-
-        Raises:
-            ConfigError: It extends itself, or a service that does not exist.
-        """
+        """A service merged with the one that it extends."""
         services = root.get("services")
         node = entries(services).get(name)
         if not isinstance(node, MappingNode):
@@ -187,11 +183,7 @@ def _bound(node: Node, bind: Callable[[str], str]) -> Node:
 
 
 def _refuse_missing(file: Path, key: str, location: Location) -> None:
-    """Refuse a file that another one names, at the place that names it.
-
-    Raises:
-        ConfigError: There is no such file.
-    """
+    """Refuse a file that another one names, at the place that names it."""
     if not file.is_file():
         hint = "write it, or take the line out: its path is relative to the file that names it"
         raise location.error(f"{key}: there is no file {display_path(file)}", hint)
