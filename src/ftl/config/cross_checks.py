@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ftl.common.files import regular_file_size
 from ftl.common.next_step import ftl
-from ftl.config.checks import containers, names, outside, placement, routing, schedules, services
+from ftl.config.checks import containers, names, outside, placement, routing, services
 from ftl.config.checks.context import Checks
 from ftl.errors import ConfigError
 
@@ -39,8 +39,8 @@ def check(project: Project, reader: Reader) -> None:
     routing.proxy(checks)
     routing.redirects(checks)
     outside.registries(checks)
-    schedules.jobs(checks)
-    schedules.backups(checks)
+    names.jobs(checks)
+    names.backups(checks)
     outside.notifications(checks)
     for index, service in enumerate(project.services):
         path: KeyPath = ("services", index)

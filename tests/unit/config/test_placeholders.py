@@ -8,7 +8,7 @@ import pytest
 
 from ftl.common.next_step import plain
 from ftl.config.loading import load
-from ftl.config.placeholders import placeholder_notes
+from ftl.config.notes import placeholder_notes
 from ftl.config.project_files import ProjectFiles
 from ftl.config.values.addresses import is_example
 from ftl.config.variables.sources import read_variables

@@ -11,7 +11,7 @@ import pytest
 
 from ftl.errors import UsageError
 from ftl.onboarding.folder import AppFolder
-from ftl.onboarding.stacks.node.version import allows, node_version
+from ftl.onboarding.stacks.node.managers import allows, node_version
 from ftl.onboarding.starter import make_start
 
 from .apps import SETTINGS, package

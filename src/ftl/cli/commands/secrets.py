@@ -89,8 +89,7 @@ def get_secret(options: Options, name: str) -> None:
 @pass_options
 def set_secret(options: Options, name: str) -> None:
     """Set a secret in the age file of the project, to a value from stdin or a prompt."""
-    from ftl.config.age.age_file import AgeFile
-    from ftl.config.age.secret_map import with_value
+    from ftl.config.age.age_file import AgeFile, with_value
     from ftl.config.loading import load_secrets
 
     files = find_project_files(options)
@@ -153,7 +152,7 @@ def _rows_of(file: str, keys: Sequence[str], secrets: ProjectSecrets) -> list[Fi
 def _edit(age_file: AgeFile, file: str) -> tuple[bool, tuple[str, ...]]:
     """Edit until the text is a map; return whether the file of recipients is new, and the names in the map."""
     from ftl.cli.editor import open_editor
-    from ftl.config.age.secret_map import parse_map
+    from ftl.config.age.age_file import parse_map
     from ftl.errors import ConfigError
 
     with age_file.locked():
@@ -222,7 +221,7 @@ def _asked_for(options: Options, name: str) -> str:
 def _text(age_file: AgeFile) -> str:
     """The decrypted text of a file that exists; its values are redacted from now on."""
     from ftl.common.redact import redact
-    from ftl.config.age.secret_map import parse_map
+    from ftl.config.age.age_file import parse_map
     from ftl.errors import ConfigError
 
     text = age_file.read()

@@ -11,7 +11,7 @@ from ftl.cli.expected import load_expected
 from ftl.cli.output import put, put_table
 from ftl.cli.project import load_target, project_option
 from ftl.cli.running.run import pass_options, run
-from ftl.cli.views.maintenance import maintenance_text
+from ftl.cli.views.tables import maintenance_text
 from ftl.common.next_step import ftl
 
 if TYPE_CHECKING:

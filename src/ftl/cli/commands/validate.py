@@ -60,8 +60,7 @@ def command(options: Options) -> None:
 
 def _notes(options: Options, project: Project) -> tuple[str, ...]:
     """Notes on settings that are valid, but most likely mistakes."""
-    from ftl.config.notes import secret_argument_notes, shadow_notes, silent_event_notes
-    from ftl.config.placeholders import placeholder_notes
+    from ftl.config.notes import placeholder_notes, secret_argument_notes, shadow_notes, silent_event_notes
 
     files = find_project_files(options)
     return (

@@ -11,7 +11,7 @@ from ftl.cli.output import Fields, put, put_table
 from ftl.cli.project import DeployedProject, load_section, load_target, project_option
 from ftl.cli.running.command_line import given_command, wait_lock_option
 from ftl.cli.running.run import pass_options, run
-from ftl.cli.views.maintenance import maintenance_text
+from ftl.cli.views.tables import maintenance_text
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:

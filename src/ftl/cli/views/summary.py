@@ -6,7 +6,7 @@ import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ftl.cli.views.maintenance import maintenance_text
+from ftl.cli.views.tables import maintenance_text
 from ftl.common.figures import count, duration, size
 from ftl.common.next_step import completed
 from ftl.errors import ConfigError, FtlError, UsageError

@@ -55,3 +55,8 @@ def _server(server: ServerStatus) -> tuple[str, ...]:
     proxy = f"out of date: run {ftl('deploy')}" if server.proxy == "behind" else server.proxy or "-"
     state = "down: cut off from the others" if server.cut_off else server.state
     return server.host, state, proxy, str(server.tasks), "yes" if server.manager else "-"
+
+
+def maintenance_text() -> str:
+    """One line: visitors do not reach the live release."""
+    return f"in maintenance: visitors get 503 until {ftl('maintenance off')}"

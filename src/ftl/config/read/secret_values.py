@@ -233,8 +233,7 @@ def _output(secret: Secret, call: _Call | None, folder: Path, variables: Mapping
 
 def _age_map(file: str, folder: Path, variables: Mapping[str, str]) -> Mapping[str, str] | SecretError:
     """All values of an age file, decrypted once for all secrets in it."""
-    from ftl.config.age.age_file import AgeFile
-    from ftl.config.age.secret_map import parse_map
+    from ftl.config.age.age_file import AgeFile, parse_map
 
     try:
         age_file = AgeFile(folder / file, variables)

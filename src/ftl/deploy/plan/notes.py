@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 from ftl.common.figures import binary, count
 from ftl.common.next_step import ftl
 from ftl.common.references import configured_reference
-from ftl.config.notes import secret_argument_notes, silent_event_notes
-from ftl.config.placeholders import placeholder_notes
+from ftl.config.notes import placeholder_notes, secret_argument_notes, silent_event_notes
 from ftl.deploy.plan.changes import STOPPED, DependencyChange
 from ftl.deploy.plan.exclusive import has_data
 from ftl.deploy.plan.reasons import DEPENDENCIES, SERVICES, read_only_at_first, recorded_section

@@ -13,14 +13,10 @@ from ftl.onboarding.folder import AppFolder
 from ftl.onboarding.names import project_name
 from ftl.onboarding.periodic import is_periodic
 from ftl.onboarding.takeover.draft import Draft
-from ftl.onboarding.takeover.heroku_addons import (
-    report_config_vars,
-    take_over_addons,
-    take_over_clients,
-)
+from ftl.onboarding.takeover.heroku_addons import report_config_vars, take_over_addons, take_over_clients
 from ftl.onboarding.takeover.nodes import ComposeTexts, table_list
 from ftl.onboarding.takeover.report import Verdict
-from ftl.onboarding.takeover.schedules.jobs import add_job
+from ftl.onboarding.takeover.schedules.crontab import add_job
 from ftl.onboarding.yaml_text import literal
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ftl.config.age.secret_map import parse_map, with_value
+from ftl.config.age.age_file import parse_map, with_value
 from ftl.errors import ConfigError
 
 FILE = "secrets.yaml.age"

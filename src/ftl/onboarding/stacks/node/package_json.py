@@ -6,14 +6,15 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ftl.dataclass import dataclass
 from ftl.onboarding.app import Evidence
-from ftl.onboarding.stacks.node.managers import manager
-from ftl.onboarding.stacks.node.version import node_version
+from ftl.onboarding.stacks.node.managers import manager, node_version
 from ftl.onboarding.stacks.prisma import find_datasource
 from ftl.onboarding.templates import apt_install
 
 if TYPE_CHECKING:
     from ftl.onboarding.folder import AppFolder
+
 
 _LAST_WITH_COREPACK = 24
 """Images of newer versions of Node have no Corepack."""
@@ -153,3 +154,38 @@ def dockerfile_values(folder: AppFolder) -> tuple[dict[str, str], tuple[Evidence
         Evidence("packages", used.name, lock or "package.json; there is no lock file", sure=lock is not None),
     )
     return values, facts
+
+
+@dataclass(frozen=True, slots=True)
+class NodeAssets:
+    """Lines of a Dockerfile for a stage that has another language already.
+
+    Attributes:
+        packages: Node, the package manager and the packages: before the app's own files.
+        run: Command that runs a script of package.json.
+    """
+
+    packages: str
+    run: str
+    facts: tuple[Evidence, ...]
+
+
+def node_assets(folder: AppFolder) -> NodeAssets:
+    """Node of the version that the app names, and its packages by the lock file."""
+    values, facts = dockerfile_values(folder)
+    image = f"node:{values['version']}-slim"
+    lines = [
+        f"COPY --from={image} /usr/local/bin/ /usr/local/bin/",
+        f"COPY --from={image} /usr/local/lib/node_modules/ /usr/local/lib/node_modules/",
+    ]
+    if values["run"].startswith("yarn"):
+        lines.append(f"COPY --from={image} /opt/ /opt/")
+    lines += values["prepare"].splitlines()
+    lines += [f"COPY {values['locked']} ./", f"RUN {values['cache']} \\", f"    {values['install']}"]
+    return NodeAssets("\n".join(lines), values["run"], facts)
+
+
+def build_script(folder: AppFolder) -> str | None:
+    """The script that builds the assets for a server: `build`, or that of Laravel Mix."""
+    known = scripts(folder)
+    return next((name for name in ("build", "production", "prod") if name in known), None)

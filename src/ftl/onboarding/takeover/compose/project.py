@@ -21,7 +21,7 @@ from ftl.onboarding.takeover.compose.files import ComposeFiles
 from ftl.onboarding.takeover.compose.images_of import builders, image_of, with_builds
 from ftl.onboarding.takeover.compose.one_off import convert_one_off, users
 from ftl.onboarding.takeover.compose.port_forms import parse_ports
-from ftl.onboarding.takeover.compose.proxies.front import contact_of, front_routes
+from ftl.onboarding.takeover.compose.proxies.caddyfile import contact_of, front_routes
 from ftl.onboarding.takeover.compose.proxies.labels import routes_of
 from ftl.onboarding.takeover.compose.service import convert
 from ftl.onboarding.takeover.draft import Draft

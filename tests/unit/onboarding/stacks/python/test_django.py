@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.onboarding.folder import AppFolder
-from ftl.onboarding.stacks.python.django_settings import build_values, find_settings
+from ftl.onboarding.stacks.python.django import build_values, find_settings
 from tests.unit.onboarding.conftest import put_files
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.config.loading import load
-from ftl.config.placeholders import placeholder_notes
+from ftl.config.notes import placeholder_notes
 from ftl.config.project_files import ProjectFiles
 from ftl.config.variables.sources import read_variables
 from ftl.errors import ConfigError
