@@ -75,11 +75,7 @@ if _COMPLETING:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run `ftl` with these arguments.
-
-    Returns:
-        The exit code (docs/reference/exit-codes.md); a command that failed exits by itself.
-    """
+    """Run `ftl` with these arguments; the exit code (docs/reference/exit-codes.md)."""
     if isinstance(sys.stdout, TextIOWrapper):
         # A terminal that cannot show a character must not end a command.
         sys.stdout.reconfigure(errors="backslashreplace")

@@ -75,11 +75,7 @@ class Merger:
         return self._section(Project, base, overlay)
 
     def unknown_items(self, base: MappingNode, overlay: MappingNode) -> Iterator[tuple[Location, str, str]]:
-        """Find overrides of services and dependencies that the base does not have.
-
-        Returns:
-            (place, message, hint) of each.
-        """
+        """Overrides of services and dependencies that the base does not have: place, message, hint."""
         for key, (noun, nested, own_keys) in _WHOLE.items():
             known = [item.name for item in self._items(nested, base.get(key)) or () if item.name is not None]
             overrides = self._items(nested, overlay.get(key)) if known else None

@@ -58,14 +58,9 @@ class ProjectSecrets:
         *,
         only: Fetch = ALL_SECRETS,
     ) -> None:
-        """Find the secrets, and who uses them.
+        """Find the secrets in a parsed file, and who uses them; the uses `only` count.
 
-        Args:
-            root: The parsed file.
-            folder: Start of relative paths.
-            variables: Values for `${...}`; the .env files that they are of are read again with the secrets.
-            problems: Receives what is wrong with the section.
-            only: The uses that count.
+        `folder` is the start of relative paths. The .env files that variables are of are read again with the secrets.
         """
         self._folder = folder
         only_secrets = Parts(frozenset({"secrets"}))

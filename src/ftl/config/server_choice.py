@@ -91,14 +91,9 @@ SERVER = "--server"
 def server_locations(
     locations: Mapping[KeyPath, Location], before: Project, after: Project
 ) -> dict[KeyPath, Location]:
-    """Places of the values of a project whose server `--server` gives.
+    """Places of the values of a project whose server `--server` gives, by those of its files.
 
     That option changes more than the server: a sandbox has its own certificates, and stands in for several servers.
-
-    Args:
-        locations: Those of the files.
-        before: The project as the files have it.
-        after: The same project with the option.
     """
     missing = object()
     was, now = dict(_values(before.to_dict())), dict(_values(after.to_dict()))

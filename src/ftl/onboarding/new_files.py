@@ -43,10 +43,7 @@ def existing(folder: Path, names: Iterable[str]) -> list[str]:
 def write(folder: Path, files: Mapping[str, str], *, file: str) -> list[str]:
     """Create the files; if one cannot be written, those that were are taken away again.
 
-    Args:
-        folder: The folder that they are in.
-        files: Text by name.
-        file: The project's file, which is written last: with it, all others are there.
+    The project's `file` is written last: with it, all others are there.
 
     Returns:
         Names of the files, the one with the project first.

@@ -37,12 +37,9 @@ _GLUE = "\x00"
 
 
 def draw(findings: Sequence[Finding], *, width: int, is_unicode: bool) -> list[tuple[Part, ...]]:
-    """Draw findings, in the order of their areas, each with its symbol and its fix.
+    """Lines of findings, in the order of their areas, each with its symbol and its fix.
 
     Commands are kept in one line even where they are wider than the columns.
-
-    Returns:
-        The parts of each line.
     """
     lines: list[tuple[Part, ...]] = []
     for area, title in TITLES.items():

@@ -17,8 +17,7 @@ from ftl.ui.style import Style
 async def ask(question: str, *, secret: bool = False) -> str | None:
     """Ask for a line, without echo if it is secret. The question has no colon.
 
-    Returns:
-        The line; None where there is no terminal, or its input ended.
+    None where there is no terminal, or its input ended.
     """
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return None
@@ -46,14 +45,11 @@ async def ask(question: str, *, secret: bool = False) -> str | None:
 async def confirm(what: str, *, word: str = "", refused: str) -> None:
     """Ask whether to continue, by typing a word or, without one, `y`.
 
-    Args:
-        what: The effect, as a sentence without a full stop.
-        word: To be typed exactly; for what cannot be undone.
-        refused: Message where the answer is another one.
+    `what` is the effect, as a sentence without a full stop. A word is for what cannot be undone.
 
     Raises:
         UsageError: There is no terminal to ask on.
-        Interrupted: The answer is another one.
+        Interrupted: The answer is another one; `refused` is its message.
     """
     answer = await ask(f"{what}. Type {word} to continue" if word else f"{what}. Continue? [y/N]")
     if answer is None:

@@ -40,12 +40,7 @@ _OPERATOR = re.compile(r"[|&;]+|.*;")
 
 
 def source_of(secret: Secret, command: Sequence[str]) -> str:
-    """Text for the source of a secret.
-
-    Args:
-        secret: The secret.
-        command: The words of its command as ftl.yaml has them: with variables, not with their values.
-    """
+    """Text for the source of a secret, with its command as ftl.yaml has it: without values."""
     key = f", key {secret.key}" if secret.key is not None else ""
     if secret.command is not None:
         return f"command: {_shown(command)}{key}"

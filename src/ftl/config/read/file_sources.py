@@ -136,9 +136,7 @@ def _files_of(
 def files_in(folder: Path, project: Path) -> list[str]:
     """Paths of the files in a folder, sorted.
 
-    Args:
-        folder: The folder.
-        project: Folder that no link in it may lead out of; for a folder elsewhere, that is the folder itself.
+    No link in it may lead out of `project`; for a folder elsewhere, that is the folder itself.
 
     Raises:
         FolderRefused: It has none, too many, too large ones, or links that lead elsewhere; or it cannot be read.

@@ -134,11 +134,7 @@ def foreign_hint(key: str, section: str) -> str | None:
 
 
 def advice(key: str, known: Collection[str], section: str) -> tuple[str, str | None]:
-    """The hint for an unknown key of a section (see `foreign_hint`).
-
-    Returns:
-        The hint, and the known key of which it is a misspelling, if it is one.
-    """
+    """The hint for an unknown key (see `foreign_hint`), and the known key that it misspells."""
     hint = foreign_hint(key, section)
     if hint is not None:
         return hint, None

@@ -77,11 +77,9 @@ class Fetch:
         return not self.parts.keys and self.names is None
 
     def of(self, section: str, name: str) -> Parts | None:
-        """The parts of an item that count; None: no part of it.
+        """The parts of an item in a section that count; None: no part of it.
 
-        Args:
-            section: The section that lists it.
-            name: Its service or dependency; empty where that is not known: it counts then.
+        `name` is its service or dependency; empty where that is not known: it counts then.
         """
         if self.names is not None and section.startswith("x-"):
             return None  # it counts where its aliases are

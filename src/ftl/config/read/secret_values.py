@@ -134,11 +134,7 @@ _NAMES = "{names}"
 def fetch_secrets(
     secrets: Sequence[Secret], folder: Path, variables: Mapping[str, str]
 ) -> dict[str, str | SecretError]:
-    """Fetch the values of secrets; commands run in `folder` with the variables.
-
-    Returns:
-        The value of each, or why it has none.
-    """
+    """The value of each secret, or why it has none; commands run in `folder` with the variables."""
     calls: dict[tuple[str, ...], _Call] = {}
     by_name: dict[str, _Call] = {}
     for secret in secrets:

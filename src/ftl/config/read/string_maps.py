@@ -29,10 +29,7 @@ class StringMapReader:
     ) -> None:
         """Begin with no names.
 
-        Args:
-            interpolator: Of the texts.
-            label: The key, for messages.
-            elsewhere: Name -> where it has a value, which a name without one may have meant; None: nowhere.
+        `label` is the key, for messages. `elsewhere`: where a name without a value has one, which it may have meant.
         """
         self.texts: dict[str, str] = {}
         self.masked: dict[str, str] = {}

@@ -67,8 +67,7 @@ class Draft:
     def copy_values(self, values: Mapping[str, str], folder: Path, given: Mapping[str, str]) -> bool:
         """Put values of another env file into a new .env.
 
-        Returns:
-            False if an .env exists, or a name has another value already.
+        False if an .env exists, or a name has another value already.
         """
         known = {**self.copied, **given}
         is_whole = all(value[:1] not in ("'", '"') or value[:1] in value[1:] for value in values.values())

@@ -86,12 +86,9 @@ class MediaFolder:
 
 
 def find_media(text: str, file: str, code: str) -> MediaFolder | None:
-    """The folder by the settings; None if there is none, or another host has the uploads.
+    """The folder by the text of settings; None without one, or if another host has the uploads.
 
-    Args:
-        text: The settings.
-        file: Their file.
-        code: The folder of manage.py below that of the app; empty if they are the same.
+    `code` is the folder of manage.py below that of the app; empty if they are the same.
     """
     assigned = _assigned(text)
     if "MEDIA_ROOT" not in assigned or _STORAGES.search(text):

@@ -60,15 +60,9 @@ def five_fields(written: str) -> str:
 def add_job(
     draft: Draft, service: str, schedule: str, line: str, *, shell: str = "sh", timezone: str = ""
 ) -> str:
-    """Add a job for a command line.
+    """Add a job for a command line that runs in the container of a service.
 
-    Args:
-        draft: The draft that gets it.
-        service: The service in whose container it runs.
-        schedule: Five fields, or a name of crontab(5).
-        line: The command, for a shell.
-        shell: The shell that the command needs.
-        timezone: The time zone of the schedule; empty: UTC.
+    The schedule is five fields, or a name of crontab(5); an empty time zone is UTC.
 
     Returns:
         The name of the job.
@@ -221,13 +215,7 @@ def _unquoted(value: str) -> str:
 def take_over_crontab(draft: Draft, crontab: CrontabFile, service: str, *, zone: str = "") -> None:
     """Add the jobs of a crontab, and a row for each of its lines.
 
-    What is to be done is a comment of the service, too.
-
-    Args:
-        draft: The draft that gets them.
-        crontab: The parsed crontab.
-        service: The service in whose containers they run.
-        zone: The time zone of its schedules, until a line names another.
+    What is to be done is a comment of the service, too. `zone` is the time zone until a line names another.
     """
     for line, verdict, text in _rows(draft, crontab, service, zone):
         key = f"{crontab.name}:{line.number}"

@@ -74,12 +74,9 @@ class _Found:
 def caddy_routes(
     text: str, environment: Callable[[str], str], services: Mapping[str, str]
 ) -> CaddyRoutes | None:
-    """Routes to services; None if the file does more than pass requests on to them.
+    """Routes to services, by their host names; None if the file does more than that.
 
-    Args:
-        text: The Caddyfile.
-        environment: Value of a variable of Caddy's container.
-        services: Host name -> service of the Compose file.
+    `environment` gives the value of a variable of Caddy's container.
     """
     found = _Found()
     try:
