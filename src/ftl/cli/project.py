@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from ftl.config.models.project import Project
     from ftl.config.project_files import ProjectFiles
     from ftl.config.read.parts import Parts
+    from ftl.deploy.command_line import GivenCommand
+    from ftl.deploy.operation import OperationRequest
 
 
 class LoadedProject(NamedTuple):
@@ -168,6 +170,13 @@ class DeployedProject(NamedTuple):
         from ftl.config.models.project import Project
 
         return Project.bare(self.project, self.address.server, self.address.servers)
+
+    def request(self, command: GivenCommand) -> OperationRequest:
+        """An operation on it by a command."""
+        from ftl.deploy.operation import OperationRequest
+
+        server, servers, backend = self.address.server, self.address.servers, self.address.backend
+        return OperationRequest(self.project, server, self.root, backend, command, servers=servers)
 
 
 project_option = click.option(

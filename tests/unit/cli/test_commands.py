@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.cli.commands.setup import parse_port, parse_repository, parse_size
-from ftl.cli.commands.status import age_since, describe_live
+from ftl.cli.commands.status import describe_live
 from ftl.cli.commands.tunnels import parse_choice
 from ftl.cli.options import parse_time
+from ftl.cli.views.tables import age_since
 from ftl.errors import UsageError
 from ftl.operations.views.logs.kinds import nothing_logged
 from ftl.operations.views.logs.query import LogQuery

@@ -84,14 +84,10 @@ def command(
 async def _mark(
     target: DeployedProject, command: GivenCommand, release: str, reason: str, emit: Emit
 ) -> None:
-    from ftl.deploy.operation import OperationRequest
     from ftl.operations.changes.mark_bad import mark_bad
 
-    address = target.address
-    request = OperationRequest(
-        target.project, address.server, target.root, address.backend, command, servers=address.servers
-    )
-    await mark_bad(request, target.address.machines(project=target.project), release, reason, emit=emit)
+    machines = target.address.machines(project=target.project)
+    await mark_bad(target.request(command), machines, release, reason, emit=emit)
 
 
 def _entry(release: ReleaseRow) -> dict[str, object]:

@@ -11,7 +11,7 @@ from ftl.cli.expected import load_expected
 from ftl.cli.output import put, put_table
 from ftl.cli.project import load_target, project_option
 from ftl.cli.running.run import pass_options, run
-from ftl.cli.views.tables import maintenance_text
+from ftl.cli.views.tables import maintenance_text, put_jobs, put_servers, unit_cells
 from ftl.common.next_step import ftl
 
 if TYPE_CHECKING:
@@ -165,14 +165,10 @@ def _print(status: Status, urls: Sequence[str], source: str) -> None:
         rows = [(*row, unit.server or "-") for row, unit in zip(rows, status.units, strict=True)]
     put_table(columns, rows, optional=OPTIONAL, sentences=("HEALTH",))
     if status.jobs:
-        from ftl.cli.views.tables import put_jobs
-
         put("")
         put_jobs(status.jobs, now)
         put("")
     if status.servers:
-        from ftl.cli.views.tables import put_servers
-
         put("")
         put_servers(status.servers)
         put("")
@@ -225,21 +221,5 @@ def describe_watch(watch: WatchStatus, *, now: datetime) -> str:
 
 
 def _row(unit: Unit, now: datetime) -> tuple[str, ...]:
-    release = unit.release or "-"
-    health = f"{unit.health}, not live" if unit.release and not unit.live else unit.health
-    return (
-        unit.name,
-        release,
-        unit.replicas,
-        unit.image or "-",
-        health,
-        age_since(unit.since, now=now),
-        ", ".join(unit.ports) or "-",
-    )
-
-
-def age_since(timestamp: str, *, now: datetime) -> str:
-    """Age of an engine's timestamp; "-" where there is none."""
-    from ftl.common.figures import age, seconds_since
-
-    return age(seconds_since(timestamp, now)) if timestamp else "-"
+    name, release, replicas, health, since = unit_cells(unit, now)
+    return name, release, replicas, unit.image or "-", health, since, ", ".join(unit.ports) or "-"

@@ -11,7 +11,7 @@ from ftl.cli.output import Fields, put, put_table
 from ftl.cli.project import DeployedProject, load_section, load_target, project_option
 from ftl.cli.running.command_line import given_command, wait_lock_option
 from ftl.cli.running.run import pass_options, run
-from ftl.cli.views.tables import maintenance_text
+from ftl.cli.views.tables import maintenance_text, transfer_cells
 from ftl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ftl.deploy.operation import OperationRequest, OperationResult
     from ftl.deploy.plan.model import Plan
     from ftl.deploy.request import Author
-    from ftl.deploy.result import DeployResult, ServiceResult
+    from ftl.deploy.result import DeployResult
     from ftl.events import Emit
     from ftl.ssh.machine import Machine
 
@@ -79,22 +79,14 @@ class OperationCall(NamedTuple):
         show: Callable[[R], None],
     ) -> None:
         """Do the work and print its result: with --json under this name, with --dry-run its plan."""
-        from ftl.deploy.operation import OperationRequest
+        from dataclasses import replace
 
-        project, address = self.target.project, self.target.address
-        request = OperationRequest(
-            project,
-            address.server,
-            self.target.root,
-            address.backend,
-            self.command,
-            servers=address.servers,
-            dry_run=self.dry_run,
-            registries=self._registries,
+        request = replace(
+            self.target.request(self.command), dry_run=self.dry_run, registries=self._registries
         )
 
         async def operate(emit: Emit) -> R:
-            return await work(request, address.machines(project=project), emit)
+            return await work(request, self.target.address.machines(project=self.target.project), emit)
 
         result = run(self.options, name, operate, fields)
         if self.options.json:
@@ -218,7 +210,8 @@ def print_deploy(result: DeployResult, urls: Sequence[str], host_requests: Seque
     """Print the changes, the URLs, and the commands that request a host by its name."""
     from ftl.common.figures import duration
 
-    rows = [_row(name, unit) for name, unit in {**result.dependencies, **result.services}.items()]
+    units = {**result.dependencies, **result.services}
+    rows = [(name, unit.action, unit.image, *transfer_cells(unit)) for name, unit in units.items()]
     if rows:
         put_table(HEADER, rows, optional=OPTIONAL)
     for name in result.removed:
@@ -231,16 +224,6 @@ def print_deploy(result: DeployResult, urls: Sequence[str], host_requests: Seque
         put(url)
     for command_line in host_requests:
         put(f"by host name: {command_line}")
-
-
-def _row(name: str, result: ServiceResult) -> tuple[str, ...]:
-    from ftl.common.figures import count, size
-
-    sent = f"{count(result.layers_sent, 'layer')}, {size(result.bytes_sent)}" if result.layers_sent else "-"
-    if result.bytes_saved:
-        sent += f" instead of {size(result.bytes_sent + result.bytes_saved)}"
-    reused = count(result.layers_reused, "layer") if result.layers_reused else "-"
-    return name, result.action, result.image, sent, reused
 
 
 def plan_fields(plan: Plan) -> Fields:

@@ -7,8 +7,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from ftl.cli.output import put_json, writing
-from ftl.cli.views.tables import SERVERS, server_rows
-from ftl.common.figures import age, binary, duration, seconds_since, size, utc_time
+from ftl.cli.views.tables import SERVERS, server_rows, unit_cells
+from ftl.common.figures import binary, duration, size, utc_time
 from ftl.ui.style import Style
 from ftl.ui.table import table
 
@@ -104,12 +104,9 @@ def table_lines(tick: StatusSample, *, width: int | None) -> list[str]:
 
 
 def _row(unit: Unit, usage: Usage | None, requests: RequestFigures | None, now: datetime) -> tuple[str, ...]:
-    since = age(seconds_since(unit.since, now)) if unit.since else "-"
+    *cells, since = unit_cells(unit, now)
     return (
-        unit.name,
-        unit.release or "-",
-        unit.replicas,
-        f"{unit.health}, not live" if unit.release and not unit.live else unit.health,
+        *cells,
         "-" if usage is None or usage.cpu is None else f"{usage.cpu:.0%}",
         "-" if usage is None else _memory(usage),
         "-" if requests is None else f"{requests.rate:.1f}",

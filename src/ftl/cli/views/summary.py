@@ -6,8 +6,8 @@ import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ftl.cli.views.tables import maintenance_text
-from ftl.common.figures import count, duration, size
+from ftl.cli.views.tables import maintenance_text, transfer_cells
+from ftl.common.figures import duration
 from ftl.common.next_step import completed
 from ftl.errors import ConfigError, FtlError, UsageError
 from ftl.ui.sanitize import escaped
@@ -103,10 +103,7 @@ def _problem(problem: Problem) -> str:
 
 
 def _row(name: str, unit: ServiceResult) -> str:
-    sent = f"{count(unit.layers_sent, 'layer')}, {size(unit.bytes_sent)}" if unit.layers_sent else "-"
-    if unit.bytes_saved:
-        sent += f" instead of {size(unit.bytes_sent + unit.bytes_saved)}"
-    reused = count(unit.layers_reused, "layer") if unit.layers_reused else "-"
+    sent, reused = transfer_cells(unit)
     return f"| {_code(name)} | {unit.action} | {_code(unit.image)} | {sent} | {reused} |"
 
 

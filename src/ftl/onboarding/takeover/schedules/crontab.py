@@ -1,4 +1,4 @@
-"""Commands with schedules as jobs of a draft; each line of a crontab(5) has a row of the report."""
+"""Commands with schedules as jobs; each line of a crontab(5) has a row of the report."""
 
 from __future__ import annotations
 
