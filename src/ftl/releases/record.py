@@ -153,6 +153,10 @@ class ReleaseRecord:
         """12 for r12."""
         return release_number(self.release)
 
+    def sections(self, key: str) -> list[Json]:
+        """The sections of a list of the recorded ftl.yaml: "services"."""
+        return as_objects(self.project.get(key))
+
     def without_values(self) -> ReleaseRecord:
         """The record without values of the deploy, and without output of containers and hooks."""
         return replace(self, project={}, secrets=(), secret_texts=None, logs=())
@@ -223,11 +227,7 @@ def backup_folders_of(records: Iterable[ReleaseRecord]) -> tuple[str, ...]:
     Those of earlier versions of FTL have them in their project alone.
     """
     records = [*records]
-    by_project = (
-        as_str(backup.get("path"))
-        for record in records
-        for backup in as_objects(record.project.get("backups"))
-    )
+    by_project = (as_str(backup.get("path")) for record in records for backup in record.sections("backups"))
     folders = (*(folder for record in records for folder in record.backup_folders), *by_project)
     return tuple(dict.fromkeys(filter(None, folders)))
 

@@ -16,6 +16,7 @@ from ftl.releases.record import release_number
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ftl.common.json_fields import Json
     from ftl.engine.values import Container, EngineInfo, Image, Network, Volume
     from ftl.proxy.site import Site
     from ftl.proxy.state import ProxyState
@@ -241,6 +242,11 @@ class Observed:
     def live_record(self) -> ReleaseRecord | None:
         """The record of the release that went live last."""
         return next((record for record in reversed(self.releases) if record.outcome == "live"), None)
+
+    def live_sections(self, key: str) -> list[Json]:
+        """The sections of a list of ftl.yaml, by the last live release's record; none without one."""
+        live = self.live_record
+        return live.sections(key) if live is not None else []
 
     @property
     def live_number(self) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
 
-from ftl.common.json_fields import as_bool, as_objects
+from ftl.common.json_fields import as_bool
 from ftl.common.next_step import ftl
 from ftl.deploy.plan.changes import DependencyChange, ServiceChange
 from ftl.deploy.plan.desired.specs import dependency_container, service_container
@@ -188,9 +188,5 @@ def has_data(container: Container) -> bool:
 
 def _was_exclusive(observed: Observed, container: Container) -> bool:
     """Whether a container is of a service that had `recreate: true`, by the last live release's record."""
-    live = observed.live_record
-    if live is None:
-        return False
-    name = container.labels[labels.SERVICE]
-    entries = as_objects(live.project.get("services"))
+    name, entries = container.labels[labels.SERVICE], observed.live_sections("services")
     return any(entry.get("name") == name and as_bool(entry.get("recreate")) for entry in entries)

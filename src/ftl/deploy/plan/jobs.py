@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ftl.common.json_fields import as_objects, as_str
+from ftl.common.json_fields import as_str
 from ftl.common.references import configured_reference
 from ftl.config.models.project import Job
 from ftl.config.values.schedule import Schedule
@@ -180,7 +180,7 @@ def is_left_alone(observed: Observed, change: DependencyChange) -> bool:
         return False
     if not recorded_section(observed, DEPENDENCIES, change.name):
         return False
-    backups = as_objects(live.project.get("backups"))
+    backups = live.sections("backups")
     if observed.down or all(backup.get("dependency") != change.name for backup in backups):
         return True  # a server that cannot be reached may have it
     return any(
@@ -224,13 +224,10 @@ def resumed_jobs(project: Project, observed: Observed, owners: Sequence[Owner]) 
 
 def _recorded_folders(project: Project, observed: Observed) -> frozenset[str]:
     """The folders that the live release's backups go to, on the server that has the jobs now."""
-    live = observed.live_record
-    if live is None:
-        return frozenset()
-    servers = as_objects(live.project.get("servers"))
+    servers = observed.live_sections("servers")
     if (servers[0].get("host") if servers else "") != (project.servers[0].host if project.servers else ""):
         return frozenset()
-    paths = (as_str(backup.get("path")) for backup in as_objects(live.project.get("backups")))
+    paths = (as_str(backup.get("path")) for backup in observed.live_sections("backups"))
     return frozenset(_folder(path, project.name) for path in paths if path)
 
 

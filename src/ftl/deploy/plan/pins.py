@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.common import references
-from ftl.common.json_fields import as_objects, as_str
+from ftl.common.json_fields import as_str
 from ftl.releases.record import pull_references
 
 if TYPE_CHECKING:
@@ -84,8 +84,8 @@ def _pin(reference: str, entry: ServiceRecord | DependencyRecord | None, running
 
 def _pushed_as(release: ReleaseRecord, service: str) -> str:
     """Image that ftl.yaml named for a service in that release."""
-    entries = as_objects(release.project.get("services"))
-    return next((as_str(entry.get("image")) for entry in entries if entry.get("name") == service), "")
+    sections = release.sections("services")
+    return next((as_str(section.get("image")) for section in sections if section.get("name") == service), "")
 
 
 # --- digests in references --------------------------------------------------------------------------

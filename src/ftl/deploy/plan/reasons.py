@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ftl.common.json_fields import Json, as_object, as_objects, as_strs
+from ftl.common.json_fields import Json, as_object, as_strs
 from ftl.config.models.project import Dependency, Job, Service
 from ftl.config.models.server import ClusterServer, servers_on
 from ftl.databases import INITIALISED_BY
@@ -103,19 +103,18 @@ def recorded_section(observed: Observed, sections: SectionList, name: str) -> Js
 
     Keys that the FTL that wrote it did not know have their defaults.
     """
-    live = observed.live_record
-    entries = as_objects(live.project.get(sections.key)) if live is not None else []
+    entries = observed.live_sections(sections.key)
     entry = next((entry for entry in entries if entry.get("name") == name), None)
     return sections.model.from_dict(entry).to_dict() if entry is not None else {}
 
 
 def recorded_server(observed: Observed, sections: SectionList, name: str) -> str:
     """Server of a cluster where the last live release's record places something, or empty."""
-    live, section = observed.live_record, recorded_section(observed, sections, name)
-    if live is None or not section:
+    section = recorded_section(observed, sections, name)
+    if not section:
         return ""
     on = section.get("on") or ()
-    servers = map(ClusterServer.from_dict, as_objects(live.project.get("servers")))
+    servers = map(ClusterServer.from_dict, observed.live_sections("servers"))
     return next(iter(servers_on(servers, (on,) if isinstance(on, str) else as_strs(on))), "")
 
 

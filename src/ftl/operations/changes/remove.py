@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ftl.common.json_fields import as_objects, as_str
+from ftl.common.json_fields import as_str
 from ftl.common.references import configured_reference
 from ftl.dataclass import dataclass
 from ftl.deploy.opening import open_operation
@@ -268,8 +268,7 @@ def _removes_it(found: ProjectObjects) -> str | None:
 
 def _stop_timeouts(observed: Observed) -> dict[str, float]:
     """Service -> seconds that its containers get to stop, by the live release's record."""
-    live = observed.live_record
-    entries = as_objects(live.project.get("services")) if live is not None else []
+    entries = observed.live_sections("services")
     timeouts = {as_str(entry.get("name")): entry.get("stop_timeout") for entry in entries}
     return {name: float(value) for name, value in timeouts.items() if isinstance(value, (int, float))}
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from ftl.common.json_fields import as_objects, as_str
+from ftl.common.json_fields import as_str
 from ftl.common.references import configured_reference, pull_reference
 from ftl.common.secret_texts import SecretTexts
 from ftl.deploy.plan.jobs import is_left_alone
@@ -133,11 +133,8 @@ def _recorded_project(diff: Diff) -> dict[str, Any]:
 
 def _backups(diff: Diff, sections: Sequence[Any]) -> list[Any]:
     """The sections of `backups` after a partial deploy: as recorded for dependencies that it leaves alone."""
-    live = diff.observed.live_record
-    if live is None:
-        return [*sections]
     unchanged = {change.name for change in diff.dependencies if is_left_alone(diff.observed, change)}
-    before = [dict(section) for section in as_objects(live.project.get("backups"))]
+    before = [dict(section) for section in diff.observed.live_sections("backups")]
     return [
         *(section for section in before if section.get("dependency") in unchanged),
         *(section for section in sections if section["dependency"] not in unchanged),

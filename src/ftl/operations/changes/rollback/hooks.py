@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.common.figures import count
-from ftl.common.json_fields import as_object, as_objects, as_str
+from ftl.common.json_fields import as_object, as_str
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,8 +45,7 @@ def _begun(record: ReleaseRecord) -> set[str]:
     if not record.hooks:
         return set()
     started = {name for name, entry in record.services.items() if entry.release == record.release}
-    sections = as_objects(record.project.get("services"))
-    with_hook = {as_str(section.get("name")) for section in sections if _pre(section)}
+    with_hook = {as_str(section.get("name")) for section in record.sections("services") if _pre(section)}
     return started & with_hook
 
 

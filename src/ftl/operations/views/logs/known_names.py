@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ftl.aio import gather, gather2
-from ftl.common.json_fields import as_objects, as_str
+from ftl.common.json_fields import as_str
 from ftl.common.suggestions import select_names
 from ftl.config.models.backup import JOB_PREFIX
 from ftl.deploy.plan.records.recorded import not_deployed
@@ -97,7 +97,7 @@ def _of_record(record: ReleaseRecord, query: LogQuery) -> Iterator[str]:
     if not query.jobs:
         yield from (*record.services, *record.dependencies, *(line.service for line in record.logs))
         return
-    for job in as_objects(record.project.get("jobs")):
+    for job in record.sections("jobs"):
         yield as_str(job.get("name"))
-    for backup in as_objects(record.project.get("backups")):
+    for backup in record.sections("backups"):
         yield f"{JOB_PREFIX}{as_str(backup.get('dependency'))}"
