@@ -214,7 +214,8 @@ def service_change(
     if why == NEW_CONFIGURATION:
         why = new_configuration(recorded_section(observed, SERVICES, service.name), service.to_dict())
     elif why == NEW_IMAGE:
-        why = new_image(_commit_of(observed, live), commit)
+        commits = {record.release: record.commit for record in observed.releases}
+        why = new_image(commits.get(live or ""), commit)
     if action in ("unchanged", "restarted", "scaled"):
         outside = NOT_IN_NETWORK if _outside_network(observed, current) else ""
         elsewhere = "" if stays else misplaced_service(project, service, desired.spec, observed, current)
@@ -244,10 +245,6 @@ def _compare(
         scaled: Action = "scaled" if max(service.replicas, len(current)) <= MOST else "replaced"
         return scaled, f"{count(service.replicas, 'replica')} instead of {len(current)}"
     return action, why
-
-
-def _commit_of(observed: Observed, release: str | None) -> str | None:
-    return next((record.commit for record in observed.releases if record.release == release), None)
 
 
 def _by_state(current: Iterable[Container]) -> tuple[Action, str]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.deploy.plan.changes import dependency_change, removed_from_file, service_change
-from ftl.deploy.plan.desired.sources import source_of
+from ftl.deploy.plan.desired.sources import NamedImage
 from ftl.deploy.plan.diff import Diff, other_sites
 from ftl.deploy.plan.jobs import Owner, is_left_alone, jobs_diff, resumed_jobs
 from ftl.deploy.plan.sites import (
@@ -49,7 +49,7 @@ def compare(
             project,
             service,
             observed,
-            source_of(service, sources),
+            sources.get(service.name, NamedImage(service.image or "")),
             commit,
             stays=request.purpose.same_release,
             restart=request.purpose.restart,

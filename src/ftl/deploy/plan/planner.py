@@ -137,7 +137,8 @@ def _stages(diff: Diff, author: Author) -> Iterator[Stage]:
     # Before the record, and all that could have data: the server removes what a deploy that is killed leaves behind.
     yield Stage("preview", (_preview(diff, author),), keeps_data=True)
     # Beside the record: a tag for what the server has changes nothing, and a deploy that fails leaves it to the next.
-    tagged = () if together else tuple(track for track in images if _only_tags(track))
+    only_tags = (track for track in images if all(isinstance(step, TagPulled) for step in track))
+    tagged = () if together else tuple(only_tags)
     yield Stage("record", (begin, _repaired_records(diff), *tagged), keeps_data=True)
     sent = () if together else tuple(track for track in images if track not in tagged)
     yield Stage("images", sent, keeps_data=True)
@@ -180,11 +181,6 @@ def _stages(diff: Diff, author: Author) -> Iterator[Stage]:
     # Last: requests that old containers still answer would be cut, or could call no other service.
     yield Stage("site", ((RemoveSite(project),) if diff.leaves_proxy else (), _left_network(diff)))
     yield Stage("images for messages", (sending_images_track(diff),))
-
-
-def _only_tags(track: Track) -> bool:
-    """Whether the image is on the server, and only gets the tag of the new release."""
-    return all(isinstance(step, TagPulled) for step in track)
 
 
 def _round(diff: Diff, replacements: tuple[RestartedContainer, ...], *, begins_part: bool) -> Iterator[Stage]:

@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ftl.common.references import familiar
 from ftl.dataclass import dataclass
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from ftl.config.models.project import Service
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +68,3 @@ class PinnedImage:
 
 
 ImageSource = BuiltImage | ImageOnServer | NamedImage | PinnedImage
-
-
-def source_of(service: Service, sources: Mapping[str, ImageSource]) -> ImageSource:
-    """The image source of a service: the one of this operation, else the name in ftl.yaml."""
-    return sources[service.name] if service.name in sources else NamedImage(service.image or "")

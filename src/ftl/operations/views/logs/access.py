@@ -101,8 +101,8 @@ async def read_access(session: Session, query: LogQuery, show: Show) -> Position
         mask_secrets(session.engine, query.project),
     )
     lines = [line_of(entry) for entry in look.entries]
-    lines = [line for line in lines if _is_wanted(query, line)]
-    for line in query.last(lines):
+    wanted = [line for line in lines if query.spans(line.time) and query.accepts(line)]
+    for line in query.last(wanted):
         show(line)
     return look.position
 
@@ -232,10 +232,6 @@ def _number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"not a number: {value!r}")
     return float(value)
-
-
-def _is_wanted(query: LogQuery, line: LogEntry) -> bool:
-    return query.spans(line.time) and query.accepts(line)
 
 
 def announce_requests(query: LogQuery) -> None:
