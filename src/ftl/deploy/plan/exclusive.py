@@ -40,16 +40,9 @@ def stop_before(diff: Diff, change: AnyChange) -> tuple[Container, ...]:
             if _excludes(diff.observed, container, sources, exclusive=exclusive)
         ]
         return (*containers, *(container for container in beside if container.state == "running"))
-    given_up = (container for container, volumes in _given_up(diff) if volumes & sources)
-    return tuple(
-        {
-            container.id: container
-            for container in (
-                *(container for container in leaving if sources & writable_volumes(container.mounts)),
-                *given_up,
-            )
-        }.values()
-    )
+    sharing = [container for container in leaving if sources & writable_volumes(container.mounts)]
+    sharing += [container for container, volumes in _given_up(diff) if volumes & sources]
+    return tuple({container.id: container for container in sharing}.values())
 
 
 def stopped_before(diff: Diff) -> frozenset[str]:

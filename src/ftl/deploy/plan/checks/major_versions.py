@@ -48,21 +48,15 @@ def refuse_major_versions(diff: Diff) -> None:
 
 
 def _starting(diff: Diff) -> Iterator[tuple[ServiceChange | DependencyChange, str]]:
-    for service in diff.starting:
-        yield service, diff.configured_image(service)
-    for dependency in diff.dependencies:
-        if dependency.starts:
-            yield dependency, dependency.dependency.image
+    yield from ((change, diff.configured_image(change)) for change in diff.starting)
+    yield from ((change, change.dependency.image) for change in diff.dependencies if change.starts)
 
 
 def _users(observed: Observed, change: ServiceChange | DependencyChange) -> Iterator[Container]:
     """Containers of the project, running or not, with a volume that the new one writes to."""
     sources = {mount.source for mount in change.desired.spec.mounts if not mount.read_only}
     name = f"{observed.project}-{change.name}"
-    for container in (
-        *observed.of_role(labels.ROLE_DEPENDENCY),
-        *observed.services,
-    ):
+    for container in (*observed.of_role(labels.ROLE_DEPENDENCY), *observed.services):
         own = container.labels[labels.SERVICE] == change.name
         for mount in container.mounts:
             declared = own and mount.source == declared_volume(name, mount.target)

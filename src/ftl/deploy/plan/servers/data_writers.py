@@ -50,12 +50,9 @@ def refuse_other_writers(diff: Diff) -> None:
 
 def _exclusive(diff: Diff) -> Iterator[AnyChange]:
     """Changes that start what must have its data alone."""
-    for dependency in diff.dependencies:
-        if dependency.action != "unchanged":
-            yield dependency
-    for service in diff.services:
-        if service.service.recreate and service.action != "unchanged":
-            yield service
+    yield from (change for change in diff.dependencies if change.action != "unchanged")
+    alone = (change for change in diff.services if change.service.recreate)
+    yield from (change for change in alone if change.action != "unchanged")
 
 
 def _data_of(diff: Diff, change: AnyChange) -> set[str]:
