@@ -109,6 +109,7 @@ def parse_history(project: str, stored: StoredFiles) -> History:
         with_audit(record, entries) if is_unreadable(record) else record
         for record in parse_records({**files, **lost})
     )
+    runs = (name for name, data in files.items() if data.strip() and name.endswith(_RUNS))
     return History(
         with_watches(_with_summaries(tuple(records), files.get(f"{place}{_SUMMARY}", b"")), watches),
         parse_hold(stored, f"{place}{hold.FILE}"),
@@ -116,13 +117,7 @@ def parse_history(project: str, stored: StoredFiles) -> History:
         watches,
         files.get(f"{place}{_NOTIFY}", b""),
         _parse_preview(stored, f"{place}{preview.FILE}"),
-        tuple(
-            sorted(
-                PurePosixPath(name).stem
-                for name, data in files.items()
-                if data.strip() and name.endswith(_RUNS)
-            )
-        ),
+        tuple(sorted(PurePosixPath(name).stem for name in runs)),
         tuple(sorted(name.removeprefix(place) for name in stored.damaged)),
         hold_time(stored, f"{place}{hold.FILE}"),
     )
@@ -171,16 +166,7 @@ async def compact(engine: Engine, project: str, old: Sequence[ReleaseRecord]) ->
     `old` are all records to sum up, summaries among them, oldest first.
     """
     kept = [
-        replace(
-            record,
-            project={},
-            services={},
-            dependencies={},
-            origin={},
-            logs=(),
-            secrets=(),
-            secret_texts=None,
-        )
+        replace(record.without_values(), services={}, dependencies={}, origin={})
         for record in old[-SUMMARIES:]
     ]
     lines = b"".join(b" ".join(record.to_json().split()) + b"\n" for record in kept)
@@ -188,20 +174,12 @@ async def compact(engine: Engine, project: str, old: Sequence[ReleaseRecord]) ->
     store = next(iter(await engine.containers(labels={labels.ROLE: labels.ROLE_STATE})), None)
     if store is None:
         return
+    own = [f"{record.release}{end}" for record in old for end in (".json", WATCH)]
     spec = ContainerSpec(
         image=store.image_id,
         labels={labels.PROJECT: project, labels.ROLE: labels.ROLE_TRANSFER, labels.SERVICE: "records"},
         entrypoint=("sh", "-c", _REMOVE),
-        command=(
-            "ftl-records",
-            *(
-                f"{ROOT}/{project}/{name}"
-                for name in (
-                    _SUMMARY,
-                    *names_of([f"{record.release}{end}" for record in old for end in (".json", WATCH)]),
-                )
-            ),
-        ),
+        command=("ftl-records", *(f"{ROOT}/{project}/{name}" for name in (_SUMMARY, *names_of(own)))),
         mounts=(Mount(VOLUME, ROOT),),
         restart="no",
     )

@@ -103,11 +103,7 @@ def plan_live(
     if dependencies and not request.services:
         services = ()
     project = on_servers(project, request.servers)
-    deploy = PlanRequest(
-        project,
-        (*services, *dependencies),
-        AdjustedRelease(restart=restart),
-    )
+    deploy = PlanRequest(project, (*services, *dependencies), AdjustedRelease(restart=restart))
     return request.backend.plan(deploy, PlanInputs(by, _images(observed, project, record)), observed)
 
 

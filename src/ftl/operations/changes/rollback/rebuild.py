@@ -47,15 +47,9 @@ async def rebuilt_images(
     async with checkout(root, commit) as files:
         for service in project.select_services(tuple(services)):
             _refuse_outside(service, files)
-        own = built_here(project)
+        own, folder = built_here(project), files.folder
         return await built_images(
-            own,
-            services,
-            root=files.folder,
-            platform=platform,
-            emit=emit,
-            env_folder=root,
-            commit=commit,
+            own, services, root=folder, platform=platform, emit=emit, env_folder=root, commit=commit
         )
 
 
