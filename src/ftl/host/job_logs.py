@@ -67,7 +67,8 @@ async def store_run_logs(engine: Engine, project: str, job: str, new: Sequence[R
     found = await stored_run_logs(engine, project, job)
     by_start = {log.started: log for log in (*found, *new)}
     kept = [by_start[start] for start in sorted(by_start, reverse=True)][:RUNS]
-    await engine.put_archive(STORE, FOLDER, _archive(project, {job: b"\n".join(map(_packed, kept))}))
+    packed = (json.dumps(asdict(log), separators=(",", ":")).encode() for log in kept)
+    await engine.put_archive(STORE, FOLDER, _archive(project, {job: b"\n".join(packed)}))
 
 
 async def delete_run_logs(engine: Engine, project: str, jobs: Sequence[str]) -> None:
@@ -82,10 +83,6 @@ def _archive(project: str, files: dict[str, bytes]) -> bytes:
 
 def _file(job: str) -> str:
     return f"{job}.jsonl"
-
-
-def _packed(log: RunLog) -> bytes:
-    return json.dumps(asdict(log), separators=(",", ":")).encode()
 
 
 def _parsed(stored: Json) -> RunLog:

@@ -141,7 +141,7 @@ class ProxyControl:
         """
         if not live:
             return
-        files = {_file_name(project, service): alias for service, alias in live.items()}
+        files = {live_file(project, service).rpartition("/")[2]: alias for service, alias in live.items()}
         done = await self._run("switch to the new release", commands.switch(files))
         missing = files.keys() - {line.partition("=")[0] for line in done.decode().splitlines()}
         if missing:
@@ -321,10 +321,6 @@ def _refuse_failed(action: str, done: ExecResult) -> None:
     if done.exit_code != 0:
         message = done.message
         raise FtlError(f"the proxy could not {action}", cause=message or f"status {done.exit_code}")
-
-
-def _file_name(project: str, service: str) -> str:
-    return live_file(project, service).rpartition("/")[2]
 
 
 def _caddy_message(stderr: bytes) -> str:

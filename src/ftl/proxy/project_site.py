@@ -63,7 +63,7 @@ def site_of(
     routes = [
         SiteRoute(
             host=(route.host or project.project.domain or "").lower(),
-            path=_normal_path(route.path),
+            path=route.path.rstrip("/") or "/",
             strip_prefix=route.strip_prefix,
             service=service.name,
             port=service.port,
@@ -88,16 +88,9 @@ def site_of(
         certificate=files.certificate.id if files.certificate is not None else None,
         acme_root=files.acme_root,
         redirects=tuple(
-            sorted((SiteRedirect(each.host, each.to) for each in project.proxy.redirects), key=_host)
+            SiteRedirect(each.host, each.to)
+            for each in sorted(project.proxy.redirects, key=lambda each: each.host)
         ),
         trusted=project.proxy.trusted_proxies,
         h2c=tuple(sorted(each.name for each in selected if each.protocol == "h2c")),
     )
-
-
-def _host(redirect: SiteRedirect) -> str:
-    return redirect.host
-
-
-def _normal_path(path: str) -> str:
-    return path.rstrip("/") or "/"

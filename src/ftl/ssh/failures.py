@@ -164,9 +164,7 @@ def failure(attempt: Attempt, output: str) -> ServerError:
             kind = LoginRefused if explain in (_denied, _too_many_keys) else ServerError
             return kind(message, cause=_line_of(output, match), hint=hint)
     return ServerError(
-        f"cannot connect to {attempt.name}",
-        cause=last_words(output),
-        hint=f"`ssh {attempt.login}` must work",
+        f"cannot connect to {attempt.name}", cause=last_words(output), hint=f"`ssh {attempt.login}` must work"
     )
 
 

@@ -103,7 +103,7 @@ def _host(spec: ContainerSpec, log_driver: str) -> JsonObject:
         "Mounts": [
             *(_volume(mount) for mount in spec.mounts if not _is_path(mount)),
             *({"Type": "volume", "Target": folder} for folder in _file_volumes(spec)),
-            *(_needed(mount) for mount in paths if spec.needs_paths),
+            *({**_volume(mount), "Type": "bind"} for mount in paths if spec.needs_paths),
         ],
         # A path given as a bind is created where it is missing, as with `docker run -v` and in Compose;
         # as a mount it is refused.
@@ -178,10 +178,6 @@ def _is_path(mount: Mount) -> bool:
 
 def _volume(mount: Mount) -> JsonObject:
     return {"Type": "volume", "Source": mount.source, "Target": mount.target, "ReadOnly": mount.read_only}
-
-
-def _needed(mount: Mount) -> JsonObject:
-    return {**_volume(mount), "Type": "bind"}
 
 
 def _bind(mount: Mount) -> str:

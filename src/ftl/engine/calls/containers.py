@@ -169,10 +169,7 @@ class ContainerCalls(NetworkCalls):
             target = docker.containers.container(checked(container))
             command = await target.exec(list(argv), stdin=stdin is not None)
             path, mode = f"exec/{command.id}/start", {"Detach": False, "Tty": False}
-            async with (
-                asyncio.timeout(seconds),
-                raw(docker, "POST", path, body=mode) as response,
-            ):
+            async with asyncio.timeout(seconds), raw(docker, "POST", path, body=mode) as response:
                 if stdin is not None:
                     _send(response, stdin)
                 outputs: dict[streams.Stream, list[bytes]] = {"stdout": [], "stderr": []}

@@ -23,7 +23,7 @@ from ftl.image.building.diagnosis.build_record import (
     record_path,
     save_record,
 )
-from ftl.image.building.diagnosis.cache_miss import CacheMiss, first_cache_miss
+from ftl.image.building.diagnosis.cache_miss import first_cache_miss
 from ftl.image.building.diagnosis.emulation import emulation_note
 from ftl.image.building.diagnosis.failures import build_failure
 from ftl.image.building.diagnosis.private_files import private_files_note, repository_files_note
@@ -232,7 +232,7 @@ class _ServiceBuild:
             seconds=round(time.monotonic() - started, 3),
             context=context,
             dockerfile=self.dockerfile,
-            first_miss=_miss_text(miss),
+            first_miss=f"line {miss.instruction.line}: {miss.instruction.text}" if miss else None,
             miss_seconds=miss.seconds if miss else 0.0,
             miss_reason=miss.reason if miss else None,
         )
@@ -284,10 +284,6 @@ def _record(
     for path in paths:
         if record != last or not path.exists():
             save_record(path, record)
-
-
-def _miss_text(miss: CacheMiss | None) -> str | None:
-    return f"line {miss.instruction.line}: {miss.instruction.text}" if miss else None
 
 
 def _finished(result: BuildResult) -> BuildFinished:

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ftl.config.secret_command import (
-    SecretCommandFailed,
-    command_words,
-    credentials_in,
-    secret_output,
-)
+from ftl.config.secret_command import SecretCommandFailed, command_words, credentials_in, secret_output
 from ftl.errors import FtlError
 from ftl.image.registry.credentials import Credentials, token_user
 from ftl.image.registry.names import config_key

@@ -132,12 +132,8 @@ class CommonLayers:
 def rank_by_likelihood(images: Iterable[Image], repositories: Iterable[str]) -> list[Image]:
     """Order images by likelihood of shared layers: same repository first, then the newest."""
     ours = set(repositories)
-
-    def is_of_another_repository(image: Image) -> bool:
-        return not any(repository(tag) in ours for tag in image.tags)
-
     newest_first = sorted(images, key=lambda image: image.created, reverse=True)
-    return sorted(newest_first, key=is_of_another_repository)
+    return sorted(newest_first, key=lambda image: ours.isdisjoint(map(repository, image.tags)))
 
 
 async def inspect_images(engine: Engine, images: Sequence[Image]) -> list[Image]:

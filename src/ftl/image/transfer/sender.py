@@ -81,10 +81,7 @@ class Sender:
         loaded = {**batch.loaded_by_ftl, **self._loaded[server]}
         emit = self._emit
         return _Addressed(
-            self._targets[server],
-            batch.images,
-            loaded,
-            _named(emit, server) if self._network else emit,
+            self._targets[server], batch.images, loaded, _named(emit, server) if self._network else emit
         )
 
     async def _remember(self, server: str, outcome: BatchOutcome) -> None:
@@ -112,12 +109,7 @@ class Sender:
 
     async def _look(self, each: _Addressed, images: Mapping[str, str]) -> Inventory:
         return await take_inventory(
-            self._source,
-            images,
-            each.target,
-            emit=each.emit,
-            loaded_by_ftl=each.loaded,
-            lock=self._lock,
+            self._source, images, each.target, emit=each.emit, loaded_by_ftl=each.loaded, lock=self._lock
         )
 
     async def _send_rest(self, each: _Addressed) -> BatchOutcome:

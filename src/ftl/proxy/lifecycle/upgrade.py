@@ -145,10 +145,7 @@ async def _replace(
 ) -> None:
     """Let the new container take over; the old one runs again if the new one does not get ready."""
     pause = pause_arguments(
-        _with_suffix(names, "hold"),
-        old.image_id,
-        _DELAY_SECONDS / 2,
-        f"{names.http_port},{names.https_port}",
+        _with_suffix(names, "hold"), old.image_id, _DELAY_SECONDS / 2, f"{names.http_port},{names.https_port}"
     )
     seconds = str(GRACE_SECONDS + _DELAY_SECONDS)
     arguments = [old.id, new, names.container, seconds, ADMIN, *pause]

@@ -6,14 +6,7 @@ import ipaddress
 from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
-from ftl.proxy.names import (
-    CERTIFICATES,
-    OWN_DATA,
-    ca_root_file,
-    certificate_files,
-    issuer_key,
-    storage_key,
-)
+from ftl.proxy.names import CERTIFICATES, OWN_DATA, ca_root_file, certificate_files, issuer_key, storage_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

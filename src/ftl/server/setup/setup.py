@@ -78,10 +78,11 @@ async def setup(
 def request_for(project: Project, request: SetupRequest, keys: tuple[str, ...]) -> SetupRequest:
     """The options, and keys, ports and registries of ftl.yaml."""
     return replace(
-        request, keys=keys, forwards=tuple(_forwards(project)), insecure=insecure_registries(project)
+        request,
+        keys=keys,
+        # The ports of the server that ftl.yaml publishes past the proxy.
+        forwards=tuple(
+            (port.host_port, port.protocol) for each in project.services for port in each.published
+        ),
+        insecure=insecure_registries(project),
     )
-
-
-def _forwards(project: Project) -> list[tuple[int, str]]:
-    """The ports of the server that ftl.yaml publishes past the proxy."""
-    return [(port.host_port, port.protocol) for service in project.services for port in service.published]

@@ -134,7 +134,7 @@ class Control:
         finally:
             self._waiting.pop(number, None)
         if status != answer:
-            raise ControlFailed(_text(rest))
+            raise ControlFailed(rest[4:].decode(errors="replace") or "the ssh master refuses")
 
     def _send(self, packet: bytes) -> None:
         self._writer.write(struct.pack(">I", len(packet)) + packet)
@@ -189,8 +189,3 @@ def _forward(path: Path, destination: ForwardDestination) -> bytes:
 def _string(text: str) -> bytes:
     encoded = text.encode()
     return struct.pack(">I", len(encoded)) + encoded
-
-
-def _text(rest: bytes) -> str:
-    """The reason for a refusal, a string of the protocol."""
-    return rest[4:].decode(errors="replace") or "the ssh master refuses"

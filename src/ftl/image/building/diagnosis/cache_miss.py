@@ -58,18 +58,14 @@ def _reason(
         return f"first build on {current.settings.get('builder') or 'this machine'}"
     chain = current.dockerfile.chain(instruction)
     reason = _changed_instruction(instruction, chain, last) or _changed_argument(chain, current, last)
-    if reason is None and not _has_cached_step(steps, chain):
+    # With a cached step in the chain, the base below it has not changed.
+    if reason is None and not any(step.state == "cached" and step.instruction in chain[1:] for step in steps):
         reason = _changed_base(chain, current, last) or _changed_setting(current, last)
     if reason is not None:
         return reason
     if files := _changed_files(instruction, current, last):
         return f"{_enumerate(files)} changed"
     return "the builder's cache no longer has its result (pruned, or another builder was used)"
-
-
-def _has_cached_step(steps: Sequence[ProgressStep], chain: Sequence[Instruction]) -> bool:
-    """Whether a step of the chain came from the cache: then the base below it has not changed."""
-    return any(step.state == "cached" and step.instruction in chain[1:] for step in steps)
 
 
 def _changed_instruction(

@@ -11,13 +11,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from ftl.errors import BuildFailed
-from ftl.image.building.diagnosis.known_failures import (
-    BASE_IMAGE,
-    ENGINE,
-    EXIT_HINTS,
-    OTHER,
-    OUTPUT_HINTS,
-)
+from ftl.image.building.diagnosis.known_failures import BASE_IMAGE, ENGINE, EXIT_HINTS, OTHER, OUTPUT_HINTS
 from ftl.image.building.diagnosis.secret_mounts import give, missing_secret_hint
 from ftl.image.building.docker_cli.progress import MAX_OUTPUT_LINES, PlainProgress, ProgressStep
 

@@ -113,11 +113,7 @@ OTHER = (
         "the build needs the secret `{id}`, which was not passed to it",
         "{give}",
     ),
-    _failure(
-        r"exec format error",
-        "the image's programs are for another CPU architecture",
-        _OTHER_PROCESSOR,
-    ),
+    _failure(r"exec format error", "the image's programs are for another CPU architecture", _OTHER_PROCESSOR),
 )
 
 EXIT_HINTS = {

@@ -74,12 +74,12 @@ def find_candidates(
     """
     candidates: dict[str, BaseCandidate] = {}
     for tag, layers in images.items():
-        earlier = [image for image in remote_images if _is_of_service(image, tag)]
+        earlier = [image for image in remote_images if repository(tag) in map(repository, image.tags)]
         local = [
             local_images[name]
             for image in earlier
             for name in image.tags
-            if _has_same_layers(local_images.get(name), image)
+            if name in local_images and local_images[name].layers == image.layers
         ]
         _match(candidates, layers, local, cached, is_local=True)
         if can_describe:
@@ -106,14 +106,6 @@ def _match(
                 candidates.setdefault(layer, candidate)
         if usable or not removed:
             break
-
-
-def _is_of_service(image: Image, tag: str) -> bool:
-    return any(repository(name) == repository(tag) for name in image.tags)
-
-
-def _has_same_layers(local: Image | None, remote: Image) -> bool:
-    return local is not None and local.layers == remote.layers
 
 
 def delta_pays_off(

@@ -54,13 +54,13 @@ class MemberScanner:
         self._name: bytes | None = None
         self._extension = 0
         self._kind = b""
-        self._is_over = False
+        self.is_over = False
 
     def feed(self, data: bytes) -> list[MemberExtent]:
         """Scan the next bytes; the members that were found in them."""
         extents: list[MemberExtent] = []
         at = 0
-        while at < len(data) and not self._is_over:
+        while at < len(data) and not self.is_over:
             if self._to_skip:
                 step = min(self._to_skip, len(data) - at)
                 self._to_skip -= step
@@ -81,11 +81,6 @@ class MemberScanner:
                     extents.append(extent)
         return extents
 
-    @property
-    def is_over(self) -> bool:
-        """Whether the tar has ended, or can be parsed no further."""
-        return self._is_over
-
     def skip(self, count: int) -> None:
         """Skip bytes of a member's content that are not fed, at most to its end."""
         count = min(count, self._to_skip)
@@ -96,13 +91,13 @@ class MemberScanner:
         """Parse a header: an extension announces a name, anything else is a member."""
         kind, size = kind_and_size(block)
         if size is None or not any(block):
-            self._is_over = True  # the end of the archive, or an unknown format
+            self.is_over = True  # the end of the archive, or an unknown format
             return None
         body = size + -size % BLOCK_SIZE
         if self._start is None:
             self._start = self._position - BLOCK_SIZE
         if kind in EXTENSIONS:
-            self._is_over = body > _EXTENSION_LIMIT
+            self.is_over = body > _EXTENSION_LIMIT
             self._extension, self._kind = body, kind
             return None
         extent = MemberExtent(self._name or _name(block), self._start, self._position + body, size)
@@ -119,7 +114,7 @@ class MemberScanner:
             try:
                 path = pax_records(block.rstrip(b"\0")).get("path")
             except ValueError:
-                self._is_over = True
+                self.is_over = True
             else:
                 self._name = path.encode("utf-8", "surrogateescape") if path else self._name
 

@@ -7,13 +7,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ftl.events import (
-    Emit,
-    LayerFinished,
-    LayerWay,
-    TransferProgress,
-    TransferStarted,
-)
+from ftl.events import Emit, LayerFinished, LayerWay, TransferProgress, TransferStarted
 from ftl.image.transfer.progress.result import TransferResult, report_finished
 
 if TYPE_CHECKING:

@@ -155,7 +155,7 @@ def judge(
     The server's addresses are its own, and those that ssh connects to: none where it was not reached. `by_acme`: a
     public CA must be able to reach the domain, or it gets no certificate.
     """
-    if _is_localhost(domain.name):
+    if f".{domain.name}".endswith(".localhost"):
         return _judge_localhost(domain.name, server_addresses, reach)
     if reach == "loopback":
         return _judge_for_loopback(domain, server_addresses)
@@ -193,10 +193,6 @@ def judge(
         f"resolves to {_listed(addresses)}, and not to this server ({_listed(server_addresses)}){consequence}"
     )
     return Finding("dns", name, severity, what, _record("change", name, server_addresses))
-
-
-def _is_localhost(name: str) -> bool:
-    return name == "localhost" or name.endswith(".localhost")
 
 
 def _judge_localhost(name: str, server_addresses: Collection[str], reach: ServerReach) -> Finding:

@@ -140,12 +140,8 @@ def judge(attempts: Sequence[LoginAttempt]) -> list[Finding]:
         or attempt.pushes
         or attempt.error
         or attempt.is_private
-        or _has_credentials(attempt)
+        or (attempt.login and attempt.login.credentials)
     ]
-
-
-def _has_credentials(attempt: LoginAttempt) -> bool:
-    return attempt.login is not None and attempt.login.credentials is not None
 
 
 def judge_login(attempt: LoginAttempt) -> Finding:

@@ -51,10 +51,7 @@ _TABLE: tuple[tuple[str, str], ...] = (
         r"held broken packages",
         "its package sources are incomplete or inconsistent: see /etc/apt/sources.list and `apt-get -f install`",
     ),
-    (
-        r".* was changed meanwhile by somebody else.*",
-        f"run {ftl('setup')} again: it keeps what was changed",
-    ),
+    (r".* was changed meanwhile by somebody else.*", f"run {ftl('setup')} again: it keeps what was changed"),
     (r"Read-only file system", "its disk is mounted read-only: see `dmesg` on the server"),
 )
 
