@@ -51,7 +51,9 @@ def local_url(environ: Mapping[str, str] | None = None, home: Path | None = None
     context = environ.get("DOCKER_CONTEXT") or _current_context(folder)
     if context and context != "default":
         return _usable(_context_host(folder, context), f"the docker context `{context}`")
-    candidates = [DEFAULT, *_rootless(environ), *(home / name for name in _HOME_SOCKETS)]
+    runtime = environ.get("XDG_RUNTIME_DIR")
+    rootless = [Path(runtime) / "docker.sock"] if runtime else []
+    candidates = [DEFAULT, *rootless, *(home / name for name in _HOME_SOCKETS)]
     return unix(next((path for path in candidates if path.is_socket()), DEFAULT))
 
 
@@ -91,8 +93,3 @@ def _context_host(folder: Path, context: str) -> str:
         )
     host = as_str(as_object(as_object(meta.get("Endpoints")).get("docker")).get("Host"))
     return host or unix(DEFAULT)
-
-
-def _rootless(environ: Mapping[str, str]) -> list[Path]:
-    runtime = environ.get("XDG_RUNTIME_DIR")
-    return [Path(runtime) / "docker.sock"] if runtime else []

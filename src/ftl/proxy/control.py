@@ -52,8 +52,6 @@ class ProxyControl:
         self._machine = machine
         self._names = installation or ProxyNames()
 
-    # --- life cycle -------------------------------------------------------------------------------
-
     async def observe(self) -> ProxyState | None:
         """Its current state; None where there is no proxy."""
         return await observe(self._engine, installation=self._names)
@@ -78,8 +76,6 @@ class ProxyControl:
             await self._engine.remove_volume(self._names.config_volume)
             await self._engine.remove_volume(self._names.data_volume)
 
-    # --- networks -----------------------------------------------------------------------------------
-
     async def connect(self, network: str, aliases: Iterable[str], without: Iterable[str] = ()) -> None:
         """Connect it to a project's network under these aliases.
 
@@ -100,8 +96,6 @@ class ProxyControl:
     async def disconnect(self, network: str) -> None:
         """Disconnect it from a project's network; not being in it is no error."""
         await self._engine.disconnect(network, self._names.container)
-
-    # --- routes -----------------------------------------------------------------------------------
 
     async def apply(
         self, site: Site, certificate: UserCertificate | None = None, *, keeps: Sequence[str] = ()
@@ -128,7 +122,8 @@ class ProxyControl:
         if keeps:
             site = replace(site, subnets=tuple(dict.fromkeys((*site.subnets, *keeps))))
         if certificate is not None:
-            await self._upload_certificate(certificate)
+            chain, key = certificate_files(certificate.id)
+            await self._upload({chain: certificate.chain, key: certificate.key})
         if site.acme_root is not None:
             await self._upload({ca_root_file(site.acme_root): site.acme_root.encode()})
         return await self._replace_site(site.project, site)
@@ -231,8 +226,6 @@ class ProxyControl:
             self._engine, self._names.container, files, seconds=seconds
         )
 
-    # --- changing the configuration ---------------------------------------------------------------
-
     async def _replace_site(self, project: str, after: Site | None) -> bool:
         """Replace one project's site (None removes it), also while other deploys change theirs."""
         for _ in range(_ATTEMPTS):
@@ -293,10 +286,6 @@ class ProxyControl:
                 cause=_caddy_message(done.stderr),
             )
         return True
-
-    async def _upload_certificate(self, certificate: UserCertificate) -> None:
-        chain, key = certificate_files(certificate.id)
-        await self._upload({chain: certificate.chain, key: certificate.key})
 
     async def _upload(self, files: Mapping[str, bytes]) -> None:
         """Put files into /data, readable by the proxy only."""

@@ -16,7 +16,7 @@ from ftl.proxy.site import ClusterProxy, Site
 from ftl.proxy.tls.policy import by_acme
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from ftl.engine.api import Engine
     from ftl.proxy.state import ProxyState
@@ -82,15 +82,10 @@ def live_archive(
             files[f"{host}/shared.json"] = render((own, *beside))
             files |= {f"{host}/others/{each.project}.json": each.to_json().encode() for each in beside}
             named += beside
-    files |= _below_data(dict(_authorities(named)))
+    roots = (site.acme_root for site in named if site.acme_root is not None)
+    files |= _below_data({ca_root_file(root): root.encode() for root in roots})
     files |= _below_data(certificates or {})
     return gzip.compress(tar_archive(files, mode=0o600), mtime=0)
-
-
-def _authorities(sites: Iterable[Site]) -> Iterator[tuple[str, bytes]]:
-    for site in sites:
-        if site.acme_root is not None:
-            yield ca_root_file(site.acme_root), site.acme_root.encode()
 
 
 def _below_data(files: Mapping[str, bytes]) -> dict[str, bytes]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
 from ftl.errors import EngineError, EngineUnavailable, TransferFailed
@@ -40,9 +40,8 @@ class RegistryRequest:
         return display_name(self.login.registry)
 
 
-class _Diagnosis(NamedTuple):
-    problem: str
-    hint: str
+_Diagnosis = tuple[str, str]
+"""The problem, and a hint."""
 
 
 def registry_error(request: RegistryRequest, text: str) -> TransferFailed:
@@ -86,19 +85,19 @@ def translated_errors(
 def _unauthorized(request: RegistryRequest) -> _Diagnosis:
     login, registry = request.login, request.registry
     if login.error is not None:
-        return _Diagnosis(f"the credentials for {registry} could not be read", login.error)
+        return (f"the credentials for {registry} could not be read", login.error)
     if login.credentials is None:
-        return _Diagnosis(
+        return (
             f"{registry} requires a login, and there are no credentials",
             f"run {login_command(login.registry)} on this machine, or list it under `registries` in ftl.yaml",
         )
     origin = login.credentials.origin
     if login.credentials.is_identity_token:
-        return _Diagnosis(
+        return (
             f"{registry} rejects the token from {origin}",
             f"it has expired or was revoked: get a new one{_login_again(request)}",
         )
-    return _Diagnosis(
+    return (
         f"{registry} rejects the credentials of {login.credentials.username} from {origin}",
         f"the user name or password is wrong, or a token has expired{_login_again(request)}",
     )
@@ -116,50 +115,10 @@ def _denied(request: RegistryRequest) -> _Diagnosis:
         return _unauthorized(request)
     user = "the token" if credentials.is_identity_token else credentials.username
     permission = "push" if request.writes else "pull"
-    return _Diagnosis(
+    return (
         f"{request.registry} does not allow {user} to {permission} there",
         "grant the account that permission, or check the repository's name: many registries give the same answer for a "
         "repository that does not exist",
-    )
-
-
-def _unknown_authority(request: RegistryRequest) -> _Diagnosis:
-    host = request.login.registry
-    return _Diagnosis(
-        f"its Docker does not trust the certificate of {request.registry}",
-        "if the registry has its own certificate authority, put the authority's certificate into "
-        f"/etc/docker/certs.d/{host}/ca.crt on {request.engine_name} (effective at once)",
-    )
-
-
-def _unknown_token_authority(request: RegistryRequest) -> _Diagnosis:
-    """The containerd store ignores /etc/docker/certs.d when it asks token servers (26.1, 28.5)."""
-    return _Diagnosis(
-        f"its Docker does not trust the certificate of the token server of {request.registry}",
-        f"add its certificate authority to the system's certificates on {request.engine_name} "
-        "(`update-ca-certificates`), and restart Docker there",
-    )
-
-
-def _invalid_certificate(request: RegistryRequest) -> _Diagnosis:
-    return _Diagnosis(
-        f"the certificate of {request.registry} is not valid",
-        "the registry's owner has to renew or correct it",
-    )
-
-
-def _plain_http(request: RegistryRequest) -> _Diagnosis:
-    return _Diagnosis(
-        f"{request.registry} speaks plain HTTP",
-        "put TLS in front of it; in a trusted network, add it to `insecure-registries` in /etc/docker/daemon.json on "
-        f"{request.engine_name} (`insecure: true` under `registries` lets `ftl setup` do that on the server)",
-    )
-
-
-def _unreachable(request: RegistryRequest) -> _Diagnosis:
-    return _Diagnosis(
-        f"{request.registry} does not answer",
-        f"check that it is running and can be reached from {request.engine_name}",
     )
 
 
@@ -169,32 +128,59 @@ def _unknown_host(request: RegistryRequest) -> _Diagnosis:
         hint += (
             "; for a server without Internet access, `docker pull` the image on this machine and deploy again"
         )
-    return _Diagnosis(f"the host name of {request.registry} cannot be resolved", hint)
+    return (f"the host name of {request.registry} cannot be resolved", hint)
 
 
 def _not_found(request: RegistryRequest) -> _Diagnosis:
     if request.writes:
-        return _Diagnosis(
+        return (
             f"{request.registry} has no such repository",
             "create the repository in the registry first, or check the name in `image`",
         )
-    return _Diagnosis(f"{request.registry} has no such image", "check its name and tag")
+    return (f"{request.registry} has no such image", "check its name and tag")
 
 
 def _rate_limited(request: RegistryRequest) -> _Diagnosis:
     hint = "wait, or log in: accounts have higher limits" if request.login.credentials is None else "wait"
-    return _Diagnosis(f"the rate limit of {request.registry} is exceeded", hint)
+    return (f"the rate limit of {request.registry} is exceeded", hint)
+
+
+def _says(problem: str, hint: str) -> Callable[[RegistryRequest], _Diagnosis]:
+    return lambda request: (problem.format(request), hint.format(request))
 
 
 # The first match counts.
 _PATTERNS: tuple[tuple[re.Pattern[str], Callable[[RegistryRequest], _Diagnosis]], ...] = (
     (re.compile(r"toomanyrequests|429 Too Many"), _rate_limited),
-    (re.compile(r"fetch (oauth|anonymous) token.*x509"), _unknown_token_authority),
-    (re.compile(r"unknown authority|self[- ]signed certificate"), _unknown_authority),
-    (re.compile(r"x509: "), _invalid_certificate),
+    (  # the containerd store ignores /etc/docker/certs.d when it asks token servers (26.1, 28.5)
+        re.compile(r"fetch (oauth|anonymous) token.*x509"),
+        _says(
+            "its Docker does not trust the certificate of the token server of {0.registry}",
+            "add its certificate authority to the system's certificates on {0.engine_name} "
+            "(`update-ca-certificates`), and restart Docker there",
+        ),
+    ),
+    (
+        re.compile(r"unknown authority|self[- ]signed certificate"),
+        _says(
+            "its Docker does not trust the certificate of {0.registry}",
+            "if the registry has its own certificate authority, put the authority's certificate into "
+            "/etc/docker/certs.d/{0.login.registry}/ca.crt on {0.engine_name} (effective at once)",
+        ),
+    ),
+    (
+        re.compile(r"x509: "),
+        _says(
+            "the certificate of {0.registry} is not valid", "the registry's owner has to renew or correct it"
+        ),
+    ),
     (
         re.compile(r"server gave HTTP response to HTTPS client|first record does not look like a TLS"),
-        _plain_http,
+        _says(
+            "{0.registry} speaks plain HTTP",
+            "put TLS in front of it; in a trusted network, add it to `insecure-registries` in /etc/docker/daemon.json "
+            "on {0.engine_name} (`insecure: true` under `registries` lets `ftl setup` do that on the server)",
+        ),
     ),
     (re.compile(r"no such host|server misbehaving|name resolution"), _unknown_host),
     (
@@ -202,7 +188,10 @@ _PATTERNS: tuple[tuple[re.Pattern[str], Callable[[RegistryRequest], _Diagnosis]]
             r"connection refused|i/o timeout|no route to host|unreachable|handshake timeout|Client\.Timeout|"
             r"context deadline exceeded|connection reset|\bEOF\b|50[0234] |did not answer"
         ),
-        _unreachable,
+        _says(
+            "{0.registry} does not answer",
+            "check that it is running and can be reached from {0.engine_name}",
+        ),
     ),
     (
         re.compile(r"name[ _]unknown|NAME_UNKNOWN|repository name not known|does not exist in the registry"),

@@ -99,9 +99,6 @@ def _server(port: int, routes: list[JsonObject], *, h2c: bool = False) -> JsonOb
     }
 
 
-# --- public -------------------------------------------------------------------------------------
-
-
 def _public_http(sites: Sequence[Site]) -> Iterator[JsonObject]:
     yield from _challenges(sites)
     yield from _redirects(sites)
@@ -185,9 +182,6 @@ def _without(match: JsonObject, allow: Sequence[str]) -> JsonObject:
 
 def _views(sites: Sequence[Site]) -> Iterator[SiteVariant]:
     return (view for site in sites for view in views(site))
-
-
-# --- internal -----------------------------------------------------------------------------------
 
 
 def _internal(sites: Sequence[Site], port: int) -> Iterator[JsonObject]:

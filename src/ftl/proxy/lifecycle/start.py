@@ -72,14 +72,10 @@ async def provide(engine: Engine, machine: Machine, names: ProxyNames, image: st
         raise await _with_port_owner(engine, names, error) from error
     await wait_ready(engine, names)
     if container is None:
-        await _reconnect(engine, machine, names)
-
-
-async def _reconnect(engine: Engine, machine: Machine, names: ProxyNames) -> None:
-    """Connect to the networks of the projects that an earlier proxy served, which somebody removed."""
-    state = await observe(engine, installation=names)
-    if state is not None:
-        await networks.connect_all(engine, machine, names.container, state.sites.values())
+        # To the networks of the projects that an earlier proxy served, which somebody removed.
+        state = await observe(engine, installation=names)
+        if state is not None:
+            await networks.connect_all(engine, machine, names.container, state.sites.values())
 
 
 async def find(engine: Engine, names: ProxyNames) -> Container | None:

@@ -121,16 +121,11 @@ async def _engine(machine: Machine, stack: AsyncExitStack) -> tuple[EngineState,
             info = await engine.info()
             return EngineState(info, tuple(await engine.containers())), engine
     except TimeoutError:
-        return EngineState(error=_stuck(machine.name)), None
+        text = f"the Docker engine on {machine.name} did not answer within {ENGINE_SECONDS:g} s"
+        restart = "`sudo systemctl restart docker`; `sudo journalctl -u docker` shows what it was doing"
+        return EngineState(error=ServerError(text, hint=f"on {machine.name}: {restart}")), None
     except FtlError as error:
         return EngineState(error=error), None
-
-
-def _stuck(name: str) -> ServerError:
-    return ServerError(
-        f"the Docker engine on {name} did not answer within {ENGINE_SECONDS:g} s",
-        hint=f"on {name}: `sudo systemctl restart docker`; `sudo journalctl -u docker` shows what it was doing",
-    )
 
 
 async def _machine(machine: Machine, state: EngineState, outside: Sequence[str]) -> ServerInspection:

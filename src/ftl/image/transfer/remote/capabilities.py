@@ -133,8 +133,8 @@ def parse_probe(output: str, seconds: float = 0.0) -> RemoteCapabilities:
     for line in output.splitlines():
         key, _, value = line.partition(" ")
         if key == "layer":
-            layer = _parse_layer(value)
-            if layer is not None:
+            if match := _LAYER.fullmatch(value):
+                layer = CachedLayer(f"sha256:{match[1]}", int(match[2]), int(match[3]))
                 cached[layer.diff_id] = layer
         else:
             values[key] = value
@@ -151,11 +151,6 @@ def parse_probe(output: str, seconds: float = 0.0) -> RemoteCapabilities:
         cached=cached if can_receive else _NO_LAYERS,
         round_trip=max(0.0, seconds - (_number(values, "took") or 0) / 1e9),
     )
-
-
-def _parse_layer(line: str) -> CachedLayer | None:
-    match = _LAYER.fullmatch(line)
-    return CachedLayer(f"sha256:{match[1]}", int(match[2]), int(match[3])) if match else None
 
 
 def _kilobytes(values: Mapping[str, str], key: str) -> int | None:
