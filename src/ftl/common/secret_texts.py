@@ -15,11 +15,8 @@ if TYPE_CHECKING:
 class SecretTexts:
     """The texts of one service, by parts: `("postgres://app:", "PASSWORD", "@db")`.
 
-    Texts and names of secrets take turns; the first part and the last are texts.
-
-    Attributes:
-        env: By the name of the variable.
-        files: Contents of files, by their path in the container.
+    Texts and names of secrets take turns; the first part and the last are texts. `env` is by variable, `files` by path
+    in the container.
     """
 
     env: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)

@@ -33,11 +33,9 @@ _LONGEST_NAME, _LONGEST_TAG = 255, 128
 
 @dataclass(frozen=True, slots=True)
 class PullMark:
-    """A mark on an image that FTL brought.
+    """A mark on an image that FTL brought; no `tag`: it was pulled by its digest.
 
-    Attributes:
-        repository: Where it came from, in its shortest form: `nginx`, `ghcr.io/acme/app`.
-        tag: By which it was pulled; empty: by its digest.
+    The repository is in its shortest form: `nginx`, `ghcr.io/acme/app`.
     """
 
     project: str

@@ -72,11 +72,7 @@ class EngineInfo:
 
 @dataclass(frozen=True, slots=True)
 class ArchivedFile:
-    """A file that was read from a container.
-
-    Attributes:
-        modified: Unix time by the clock of who wrote it.
-    """
+    """A file that was read from a container, `modified` by the clock of who wrote it."""
 
     content: bytes = field(repr=False)
     modified: float = 0.0
@@ -120,8 +116,7 @@ class Image:
 class DiskUsage:
     """Reclaimable disk space of an engine, in bytes.
 
-    Attributes:
-        unused_images: Lower bound for images without a container: layers that they share are not counted.
+    `unused_images` is a lower bound for images without a container: layers that they share are not counted.
     """
 
     unused_images: int
@@ -157,8 +152,7 @@ class PushUpdate:
 class Endpoint:
     """A container's endpoint in one network.
 
-    Attributes:
-        network: The network's name when the container was connected; `network_id` identifies it.
+    The network has the name `network` when the container is connected; `network_id` identifies it.
     """
 
     network: str
@@ -191,10 +185,8 @@ class Container:
     """A container in the engine's list (one call for all).
 
     FTL gives a role to each that it makes. The label of a project alone is inherited: FTL's builds give it to images,
-    and so it is on what somebody runs by hand from one, or from one that was built from it.
-
-    Attributes:
-        constraints: Placement constraints of the Swarm service that it is a replica of; without one there are none.
+    and so it is on what somebody runs by hand from one, or from one that was built from it. `constraints` are those of
+    the Swarm service that it is a replica of.
     """
 
     id: str
@@ -300,10 +292,9 @@ class ExecResult(CommandResult):
 
 
 class LogLine(NamedTuple):
-    """A line of a log. A tuple, as a log of 10,000 lines a second is followed.
+    """A line of a log, its time in RFC 3339 with nanoseconds; empty if not requested.
 
-    Attributes:
-        time: RFC 3339 with nanoseconds; empty if not requested.
+    A tuple, as a log of 10,000 lines a second is followed.
     """
 
     stream: Literal["stdout", "stderr"]

@@ -46,8 +46,7 @@ _MISSING = "bind source path does not exist"
 class BackupFolder:
     """A folder of scheduled backups; the last part of its path is the project's name.
 
-    Attributes:
-        image: ID of an image there that has a shell.
+    `image` is the ID of one there that has a shell.
     """
 
     path: str

@@ -23,11 +23,7 @@ if TYPE_CHECKING:
 
 
 class Fleet:
-    """The sessions of a project's servers. With one server it holds one.
-
-    Attributes:
-        missing: Server that does not answer -> why.
-    """
+    """The sessions of a project's servers, one or more, and why the `missing` do not answer."""
 
     def __init__(self, sessions: Sequence[Session], missing: Mapping[str, FtlError] | None = None) -> None:
         self.missing = missing or {}

@@ -86,8 +86,7 @@ class JobState:
 class Crontab:
     """The deploy user's crontab on a server, which starts the jobs of a project.
 
-    Attributes:
-        opened: Set once commands can run there; None: they can.
+    Until `opened` is set, no commands can run there; None: they can.
     """
 
     machine: Machine

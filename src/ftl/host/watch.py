@@ -47,11 +47,7 @@ class ServiceContainers:
 
 @dataclass(frozen=True, slots=True)
 class JobContainers:
-    """Containers of a watched release's job, by ID.
-
-    Attributes:
-        fresh: Name of the new container until the switch.
-    """
+    """Containers of a watched release's job, by ID; `fresh` names the new one until the switch."""
 
     name: str
     fresh: str

@@ -38,10 +38,8 @@ class ProxyNames:
     """Names and published ports of a server's proxy.
 
     One per server, shared by all projects. Only tests, which run side by side, use other values than the defaults.
-
-    Attributes:
-        network: The network that no project shares. Docker gives a container's default route and published ports to the
-            first of its networks in lexical order, so this name must sort before every project's network.
+    Docker gives a container's default route and published ports to the first of its networks in lexical order, so the
+    name of `network`, which no project shares, must sort before every project's.
     """
 
     container: str = "ftl-proxy"

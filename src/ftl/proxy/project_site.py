@@ -32,11 +32,9 @@ class UserCertificate:
 
 @dataclass(frozen=True, slots=True)
 class TlsFiles:
-    """The user's files for TLS, read on this machine.
+    """The user's files for TLS, read on this machine: a certificate in place of an authority's.
 
-    Attributes:
-        certificate: Used instead of one from an authority.
-        acme_root: The root certificate of a private ACME authority, PEM.
+    `acme_root` is the root certificate of a private ACME authority, PEM.
     """
 
     certificate: UserCertificate | None = None

@@ -19,11 +19,7 @@ An answer of DNS in 512 bytes has no room for many more.
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """Result of a try that failed: numbers of addresses that an alias has, and shall have.
-
-    Attributes:
-        silent: Those that accept no connections.
-    """
+    """A failed try: numbers of addresses that an alias has and shall have, and the silent ones."""
 
     found: int
     expected: int

@@ -73,8 +73,7 @@ class Transition:
 class Maintenance:
     """Answer of a project's public routes in maintenance: HTML, or plain text if it is empty.
 
-    Attributes:
-        allow: Ranges of addresses whose requests get through.
+    Requests from the ranges of addresses in `allow` get through.
     """
 
     page: str = ""
@@ -83,11 +82,9 @@ class Maintenance:
 
 @dataclass(frozen=True, slots=True)
 class ClusterProxy:
-    """Place of a proxy among those of a cluster.
+    """Place of a proxy among those of a cluster, by its alias in the project's network.
 
-    Attributes:
-        alias: Its own alias in the project's network (see `proxy_alias`).
-        issuer: Alias of the one that gets certificates; the others send the authority's questions there.
+    `issuer` is the alias of the one that gets certificates; the others send the authority's questions there.
     """
 
     alias: str

@@ -89,11 +89,8 @@ async def _running(argv: Sequence[str], stdout: int | None) -> AsyncIterator[Pro
 class _Copy:
     """Copies a child's stdout to ours, after the boundary; in a thread, since stdout may block.
 
-    The thread is a daemon: a reader that has stopped reading must not keep FTL from ending.
-
-    Attributes:
-        sink: The child's stdout; closed here once the child has it.
-        ended: Done when all is written; has the error, if there was one.
+    The thread is a daemon: a reader that has stopped reading must not keep FTL from ending. The child's stdout,
+    `sink`, is closed here once the child has it; `ended` is done when all is written, or has the error.
     """
 
     def __init__(self, boundary: str) -> None:

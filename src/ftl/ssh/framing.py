@@ -43,9 +43,7 @@ def preamble(boundary: str) -> str:
 class NoiseFilter:
     """Drops one output stream's bytes up to the boundary's line, and that line.
 
-    Attributes:
-        noise: The beginning of what was dropped.
-        label: The rest of the boundary's line (the process ID on stderr); None while the boundary has not come.
+    `noise` is the beginning of that, `label` the line's rest (the process ID on stderr); None while it has not come.
     """
 
     def __init__(self, boundary: str) -> None:

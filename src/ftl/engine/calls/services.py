@@ -48,11 +48,9 @@ _RESTART_DELAY = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class ServiceSpec:
-    """A Swarm service to create.
+    """A Swarm service to create; its containers have no ports, files, or networks but overlays.
 
-    Attributes:
-        container: Settings of its containers. Ports, files and networks other than overlays are not possible.
-        constraints: Placement constraints, all of which a node must meet: "node.labels.zone!=b".
+    A node must meet all constraints: "node.labels.zone!=b".
     """
 
     name: str
@@ -63,11 +61,9 @@ class ServiceSpec:
 
 @dataclass(frozen=True, slots=True)
 class SwarmService:
-    """A Swarm service, as a manager lists it.
+    """A Swarm service, as a manager lists it: aliases are by ID of the network.
 
-    Attributes:
-        image: As its spec has it: an image ID where it was created by one.
-        networks: ID of each of its networks -> aliases there.
+    `image` is as its spec has it: an image ID where it was created by one.
     """
 
     id: str

@@ -33,11 +33,9 @@ class HttpError(Exception):
 
 
 class Request(NamedTuple):
-    """Request to an engine.
+    """Request to an engine; repeatable after its connection turned out to be closed, or not.
 
-    Attributes:
-        is_repeatable: Whether it may be sent again if its connection turned out to be closed.
-        is_fresh: Whether it must be sent now, though it may have been sent before the call was made.
+    `is_fresh`: it must be sent now, though it may have been sent before the call was made.
     """
 
     target: str
@@ -67,12 +65,7 @@ class Response(NamedTuple):
 
 
 class StreamingResponse(NamedTuple):
-    """Answer to a request whose body is read as it comes.
-
-    Attributes:
-        reason: What follows the status in the first line.
-        headers: Their names are in lower case.
-    """
+    """Answer to a request whose body is read as it comes; names of headers are in lower case."""
 
     status: int
     reason: str

@@ -28,11 +28,9 @@ class PendingImage:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """The server that images are sent to.
+    """The server that images are sent to; no `machine`: commands cannot be run there.
 
-    Attributes:
-        machine: None where no commands can be run there.
-        images: Its images, those that are likeliest to share layers with ours first.
+    Of `images`, those that are likeliest to share layers with ours come first.
     """
 
     engine: Engine

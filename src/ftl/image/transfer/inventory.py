@@ -167,11 +167,7 @@ async def take_inventory(
 
 @dataclass(frozen=True, slots=True)
 class _RemoteImages:
-    """The images of a server.
-
-    Attributes:
-        tagged: The images under the tags to set, inspected.
-    """
+    """The images of a server; those under the tags to set, inspected, are `tagged`."""
 
     images: list[Image]
     tagged: Mapping[str, Image | None]

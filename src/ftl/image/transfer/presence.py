@@ -75,8 +75,7 @@ def estimated_sizes(layers: Sequence[str], step_sizes: Sequence[int]) -> dict[st
 class PresentLayers:
     """The layers that a server has.
 
-    Attributes:
-        ids: chainIDs on overlay2, diffIDs of uncompressed blobs on the containerd store.
+    By chainIDs on overlay2, by diffIDs of uncompressed blobs on the containerd store.
     """
 
     store: Store

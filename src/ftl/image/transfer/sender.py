@@ -210,11 +210,7 @@ def _named(emit: Emit, server: str) -> Emit:
 
 
 class _Addressed:
-    """Images on their way to one server.
-
-    Attributes:
-        results: Tag -> result, of those that have been passed on to it, or that it has passed on.
-    """
+    """Images on their way to one server; `results` are by tag, of those passed on to it or by it."""
 
     def __init__(
         self, target: TargetServer, images: Mapping[str, str], loaded: Mapping[str, bool], emit: Emit

@@ -23,11 +23,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SiteVariant:
-    """A site as it applies before or after a switch, or always.
+    """A site as it applies before or after a switch, or always; its routes need `match`.
 
-    Attributes:
-        match: Matcher that every one of its routes needs.
-        aliases: Service -> fixed alias; the others' are read from their live files.
+    `aliases` are fixed ones by service; the others' are read from their live files.
     """
 
     site: Site

@@ -35,9 +35,7 @@ _RETRIES = "HTTP request failed; retrying"
 class Issuance:
     """State of the issuance for some hosts.
 
-    Attributes:
-        refused: By host, the authority's message for the last failed attempt.
-        retry_error: Error for which requests to the authority are retried; empty where it answers.
+    `refused` has the authority's message for a host's last attempt; `retry_error` is why requests to it are retried.
     """
 
     issued: frozenset[str] = frozenset()

@@ -24,11 +24,7 @@ _PRIVATE = ("localhost", "local", "test", "example", "invalid", "onion", "intern
 
 @dataclass(frozen=True, slots=True)
 class SecuredHost:
-    """A host that is served over HTTPS.
-
-    Attributes:
-        site: The site that applies: the first by project name, where several share a host.
-    """
+    """A host that is served over HTTPS; of sites that share one, the first by project name."""
 
     host: str
     site: Site

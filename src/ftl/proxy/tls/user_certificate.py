@@ -29,11 +29,7 @@ _PREFIX = "ftl-certificate-"
 
 
 class InvalidCertificate(Exception):
-    """A certificate that cannot be used, and how to fix it.
-
-    Attributes:
-        field: The key in ftl.yaml whose file is wrong: "certificate" or "key".
-    """
+    """A certificate that cannot be used, by its key in ftl.yaml, and how to fix it."""
 
     def __init__(self, field: str, message: str, hint: str) -> None:
         super().__init__(message)

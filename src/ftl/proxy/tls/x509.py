@@ -32,9 +32,7 @@ _PEM_END = "-----END CERTIFICATE-----"
 class X509Certificate:
     """Fields of a certificate.
 
-    Attributes:
-        issuer: "Let's Encrypt R11": the issuer's organisation and common name.
-        names: Subject alternative names: host names (perhaps `*.`), addresses as text.
+    `issuer` is "Let's Encrypt R11", organisation and common name; `names` are host names (perhaps `*.`) and addresses.
     """
 
     issuer: str

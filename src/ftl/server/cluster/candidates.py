@@ -48,9 +48,8 @@ class PreparedServer:
 class CandidateServer:
     """A server after the login, with its plan.
 
-    Attributes:
-        closing: The firewall without the servers that are no longer in the file. It is applied when they have left:
-            until then their packets must pass, or the requests that they work on are lost.
+    `closing` is the firewall without the servers that are no longer in the file. It is applied when they have left:
+    until then their packets must pass, or the requests that they work on are lost.
     """
 
     prepared: PreparedServer

@@ -28,11 +28,9 @@ AFTER_UNDO = (
 
 @dataclass(slots=True)
 class ActingManager:
-    """The manager by which the Swarm is changed.
+    """The manager by which the Swarm is changed; no `name`: there is no Swarm.
 
-    Attributes:
-        name: The server's name; empty where there is no Swarm.
-        begun: Whether this run began the Swarm there: then all of it goes if the run fails.
+    If this run has `begun` the Swarm there, all of it goes if the run fails.
     """
 
     name: str

@@ -43,12 +43,7 @@ _SPLIT = (25, 29)
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A server of the file, with the facts that it reported.
-
-    Attributes:
-        address: At which the other servers reach it.
-        facts: What several servers are compared by.
-    """
+    """A server of the file, which others reach at `address`, with the facts that it reported."""
 
     name: str
     address: str

@@ -37,8 +37,7 @@ class BeginCluster(ClusterStep):
 class RecoverCluster(ClusterStep):
     """Rebuild the Swarm from a manager that is left, where the majority of them is lost.
 
-    Attributes:
-        others: Other managers that are left: they forget it, and join again afterwards.
+    `others` are managers that are left, too: they forget it, and join again afterwards.
     """
 
     kind = "recover_cluster"

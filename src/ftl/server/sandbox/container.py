@@ -75,11 +75,9 @@ class ServerSpec:
 
 @dataclass(frozen=True, slots=True)
 class ServerState:
-    """A server's container as the engine lists it.
+    """A server's container as the engine lists it; no `address`: it does not run.
 
-    Attributes:
-        ports: The server's port -> the port of 127.0.0.1 that leads to it from this machine.
-        address: Its address in its network; empty where it does not run.
+    `ports` leads from the server's ports to those of 127.0.0.1 on this machine.
     """
 
     name: str

@@ -38,11 +38,9 @@ AskLogin = Callable[[str], Awaitable[tuple[str, str] | None]]
 
 @dataclass(frozen=True, slots=True)
 class _Session:
-    """Verification of credentials with one engine, and questions for missing ones.
+    """Verification of credentials with one engine, the one that pushes or pulls, and questions for missing ones.
 
-    Attributes:
-        engine: Verifies them: the one that pushes or pulls.
-        purpose: Of the registries, for messages: "which `ftl build` pushes to".
+    `purpose` is the registries', for messages: "which `ftl build` pushes to".
     """
 
     engine: Engine
@@ -54,11 +52,9 @@ class _Session:
 
 @dataclass(frozen=True, slots=True)
 class _Verification:
-    """The result of verifying the credentials for one registry.
+    """The result of verifying the credentials for one registry: rejected or unreachable where there is an error.
 
-    Attributes:
-        required: Whether the next deploy fails without a login.
-        error: Why the registry rejected the credentials, or could not be reached.
+    If they are required, the next deploy fails without a login.
     """
 
     login: RegistryLogin

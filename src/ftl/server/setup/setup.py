@@ -25,11 +25,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RootAccess:
-    """Login and root access on the server.
+    """Login as this user only; None: as the deploy user, else as root.
 
-    Attributes:
-        login: Log in as this user only; None: as the deploy user, else as root.
-        password: For sudo; empty if none was given beforehand.
+    The password is for sudo; empty if none was given beforehand.
     """
 
     login: str | None

@@ -44,8 +44,7 @@ _END = b"\r\n\r\n"
 class _SentEarly:
     """Requests that this process has sent early, through a forward, and that nobody has taken yet.
 
-    Attributes:
-        name: Of the file with the requests of this command, for the next one; empty before `begin`.
+    `name` is the file with those of this command, for the next one; empty before `begin`.
     """
 
     def __init__(self) -> None:

@@ -46,11 +46,9 @@ _RECORD = "server.json"
 
 @dataclass(frozen=True, slots=True)
 class Persistence:
-    """Time for which a connection stays after its last command.
+    """Time for which a connection stays after its last command; 0: it ends with the command.
 
-    Attributes:
-        seconds: 0 for a connection that ends with the command.
-        project: The project that uses it. When a project moves to another server, the former connection ends.
+    When `project`, which uses it, moves to another server, the former connection ends.
     """
 
     seconds: float = 0.0

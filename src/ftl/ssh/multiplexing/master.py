@@ -52,11 +52,7 @@ _IGNORING_SIGNALS = 'trap "" INT HUP; exec "$@"'
 
 
 class NoFacts(Exception):
-    """The first command ended without printing the server's facts.
-
-    Attributes:
-        status: Its exit status; 255 is ssh's own.
-    """
+    """The first command ended without printing the server's facts. Status 255 is ssh's own."""
 
     def __init__(self, status: int, output: str) -> None:
         super().__init__(output)
@@ -98,9 +94,7 @@ class _FirstCommand:
 class Master:
     """A connection's ssh master, as one command of ours uses it. To be left by `leave`.
 
-    Attributes:
-        attached: Whether it is a kept one that an earlier command started.
-        control: Connection to it; None until it has logged in.
+    It is `attached` if an earlier command started it; `control` is None until it has logged in.
     """
 
     def __init__(

@@ -41,8 +41,7 @@ SessionKind = Literal["run", "stay", "end"]
 class Slot:
     """A place for one session; to be released once.
 
-    Attributes:
-        is_allowed: Whether the server allows it for sure, as no other session was open for a while.
+    The server allows it for sure if no other session was open for a while.
     """
 
     def __init__(self, sessions: Sessions, kind: SessionKind, file: int | None, *, is_allowed: bool) -> None:

@@ -26,9 +26,7 @@ _MOUNT = re.compile(r"--mount=(?P<options>\S*)")
 class CacheMiss:
     """The first instruction, in the Dockerfile's order, that was not in the cache.
 
-    Attributes:
-        seconds: Total duration of all steps that were executed.
-        reason: A clause such as "requirements.txt changed".
+    `seconds` is the sum of all steps that were executed, `reason` a clause such as "requirements.txt changed".
     """
 
     instruction: Instruction

@@ -20,9 +20,8 @@ if TYPE_CHECKING:
 class BuildRequest:
     """Inputs of one build that do not depend on the builder.
 
-    Attributes:
-        platform: Always given: without it the CLI takes DOCKER_DEFAULT_PLATFORM from the environment. Several have
-            commas between them.
+    `platform` is always given: without it the CLI takes DOCKER_DEFAULT_PLATFORM from the environment. Several have
+    commas between them.
     """
 
     context: Path

@@ -41,8 +41,7 @@ class _Pattern:
 class Match:
     """Result for one path.
 
-    Attributes:
-        matches: For each pattern, whether it matched the path or a folder above; for the paths below.
+    `matches` says for each pattern whether it matched the path or a folder above; for the paths below.
     """
 
     ignored: bool
@@ -50,11 +49,7 @@ class Match:
 
 
 class DockerIgnore:
-    """Patterns of one ignore file.
-
-    Attributes:
-        top: Match of the context itself, for the paths in it.
-    """
+    """Patterns of one ignore file; `top` is the match of the context itself, for its paths."""
 
     def __init__(
         self, lines: Sequence[str] = (), source: Path | None = None, *, old_rules: bool = False

@@ -38,11 +38,9 @@ def blob_path(digest: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ArchivedImage:
-    """An image in an archive.
+    """An image in an archive; `layers` are diffIDs, lowest first.
 
-    Attributes:
-        config: Its config document, byte for byte: its digest is the image's identity.
-        layers: diffIDs, lowest first.
+    `config` is its config document, byte for byte: its digest is the image's identity.
     """
 
     tag: str

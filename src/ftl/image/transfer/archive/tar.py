@@ -25,11 +25,7 @@ _EXTENSION_LIMIT = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class TarEntry:
-    """An entry of a tar.
-
-    Attributes:
-        size: The length of its body, in bytes.
-    """
+    """An entry of a tar, whose body has `size` bytes."""
 
     name: str
     size: int

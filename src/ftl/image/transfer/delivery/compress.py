@@ -85,9 +85,7 @@ def _zstd(threads: int) -> Compressor:
 class Codec:
     """A compression format.
 
-    Attributes:
-        compressor: Makes a compressor that uses a number of threads.
-        independent: Blocks do not depend on each other, so they may be compressed in parallel.
+    `compressor` makes one that uses a number of threads; `independent` blocks may be compressed in parallel.
     """
 
     name: Literal["zstd", "gzip"]

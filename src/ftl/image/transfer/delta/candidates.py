@@ -44,11 +44,7 @@ times smaller. Measured by `python -m bench.transfer`.
 
 @dataclass(frozen=True, slots=True)
 class BaseCandidate:
-    """A base layer for a new layer.
-
-    Attributes:
-        image: A local image that has it; None where only the server can describe it.
-    """
+    """A base layer for a new layer; no `image`: only the server can describe it."""
 
     cached: CachedLayer
     image: Image | None

@@ -22,11 +22,7 @@ EXTENSIONS = (tarfile.XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLIN
 
 @dataclass(frozen=True, slots=True)
 class MemberExtent:
-    """Position of a member: bytes `start` to `end` with all of its headers.
-
-    Attributes:
-        size: The length of its content, in bytes.
-    """
+    """A member from `start` to `end` with all of its headers; its content has `size` bytes."""
 
     name: bytes
     start: int

@@ -10,11 +10,7 @@ from ftl.events import Emit, TransferFinished
 
 @dataclass(frozen=True, slots=True)
 class TransferResult(TransferFinished):
-    """Result of bringing an image to a server: the event, and whether FTL's archive was loaded.
-
-    Attributes:
-        loaded: The server's engine made the image of FTL's archive; otherwise it had it already.
-    """
+    """The event, and whether the engine made the image of FTL's archive, or had it already."""
 
     loaded: bool = False
 

@@ -42,11 +42,9 @@ _NO_LAYERS: Mapping[str, CachedLayer] = {}
 
 @dataclass(frozen=True, slots=True)
 class CachedLayer:
-    """A layer in the server's cache, where it is compressed.
+    """A layer in the server's cache, where it is compressed; `size` is its tar's, in bytes.
 
-    Attributes:
-        size: Size of its tar, in bytes.
-        compressed_size: Size in the cache, in bytes: about what it would take to send the layer.
+    The compressed size is about what it would take to send the layer.
     """
 
     diff_id: str

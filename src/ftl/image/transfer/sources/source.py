@@ -34,11 +34,9 @@ class SourceImage:
 
 @dataclass(frozen=True, slots=True)
 class LayerStream:
-    """A layer to read once.
+    """A layer to read once; `size` is its tar's, in bytes.
 
-    Attributes:
-        size: Size of its tar, in bytes.
-        chunks: The bytes of its tar; raises at the end if they do not have the digest.
+    `chunks` are the bytes of its tar; they raise at the end if they do not have the digest.
     """
 
     diff_id: str

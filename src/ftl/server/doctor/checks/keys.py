@@ -31,11 +31,9 @@ KeyState = Literal["missing", "folder", "unreadable", "public", "open", "broken"
 
 @dataclass(frozen=True, slots=True)
 class KeyFile:
-    """A private key's file.
+    """A private key's file: "open" to other users, so ssh does not use it, or "locked".
 
-    Attributes:
-        state: "open": other users may read it, so ssh does not use it. "locked": it has a passphrase.
-        fingerprint: "SHA256:..."; empty where it could not be read.
+    A locked one has a passphrase. The fingerprint, "SHA256:...", is empty where it could not be read.
     """
 
     path: Path

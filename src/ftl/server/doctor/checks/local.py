@@ -25,9 +25,7 @@ SECONDS = 1.5
 class BuildNeeds:
     """Requirements of a project for this machine; without a project there are none.
 
-    Attributes:
-        builds: Images are built, with the docker CLI of this machine.
-        builds_here: They are built on this machine's engine, not all by `build.on` elsewhere.
+    Images are built with its docker CLI, on its own engine or all elsewhere (`build.on`).
     """
 
     builds: bool = False

@@ -34,11 +34,9 @@ class OperatingSystem:
 
 @dataclass(frozen=True, slots=True)
 class RunningEngine:
-    """A Docker engine that answers.
+    """A Docker engine that answers; one in a swarm does not support live-restore.
 
-    Attributes:
-        live_restore: Whether its containers keep running while it restarts.
-        swarm: Whether it is part of a swarm, which does not support live-restore.
+    With live-restore its containers keep running while it restarts.
     """
 
     live_restore: bool
@@ -50,8 +48,7 @@ class RunningEngine:
 class DeployAccount:
     """The deploy user's account.
 
-    Attributes:
-        sudoer: Whether this user becomes root by sudo, without a password or, as just now, with one.
+    A `sudoer` becomes root by sudo, without a password or, as just now, with one.
     """
 
     home: str

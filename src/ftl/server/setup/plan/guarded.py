@@ -98,11 +98,7 @@ class ApplyFirewall(SetupStep):
 
 @dataclass(frozen=True, slots=True)
 class HardenSsh(SetupStep):
-    """Disable root login and password authentication.
-
-    Attributes:
-        user: The deploy user, for whom the settings have to be in effect, too.
-    """
+    """Disable root login and password authentication, in effect for the deploy user, too."""
 
     kind = "harden_ssh"
     sentence = "disable root login and password authentication"

@@ -73,10 +73,9 @@ class InstallPackages(SetupStep):
 
 @dataclass(frozen=True, slots=True)
 class InstallDocker(SetupStep):
-    """Install the engine from Docker's own repository if it answers, else from the distribution.
+    """Install the engine from Docker's own repository if it answers, else the distribution's.
 
-    Attributes:
-        others: Other missing packages, installed in the same call of apt.
+    `others` are other missing packages, installed in the same call of apt.
     """
 
     kind = "install_docker"
@@ -130,11 +129,7 @@ class JoinDockerGroup(SetupStep):
 
 @dataclass(frozen=True, slots=True)
 class AuthoriseKey(SetupStep):
-    """Authorise our key for the deploy user.
-
-    Attributes:
-        file: One of sshd's AuthorizedKeysFile patterns.
-    """
+    """Authorise our key for the deploy user, in one of sshd's AuthorizedKeysFile patterns."""
 
     kind = "authorise_key"
     user: str
@@ -200,10 +195,8 @@ class WriteDaemonSettings(SetupStep):
 class DisableLiveRestore(SetupStep):
     """Write the engine's daemon.json without live-restore, and let the running engine read it.
 
-    That is one of the settings that an engine reloads: its containers run on.
-
-    Attributes:
-        seen: The file as it was read: one that has changed since is not written.
+    That is one of the settings that an engine reloads: its containers run on. The file is not written if it has
+    changed since it was `seen`.
     """
 
     kind = "disable_live_restore"
