@@ -62,6 +62,31 @@ def test_a_machine_without_docker_says_so(tmp_path: Path, monkeypatch: pytest.Mo
     assert (done.exit_code, done.stdout) == (NO_DOCKER, b"")
 
 
+@pytest.mark.parametrize(
+    ("words", "refusals", "tries"),
+    [
+        ("Error: attaching to network failed, check manager logs: context deadline exceeded", 2, 3),
+        ("Error: attaching to network failed, check manager logs: context deadline exceeded", 9, 3),
+        ("Error: No such container: a", 9, 1),
+    ],
+)
+def test_a_start_is_tried_again_where_managers_of_an_overlay_are_late(
+    words: str, refusals: int, tries: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other refusals, and one that lasts, are said."""
+    calls = tmp_path / "calls"
+    stub = tmp_path / "docker"
+    stub.write_text(
+        f"#!/bin/sh\necho \"$*\" >>{calls}\n[ $(wc -l <{calls}) -gt {refusals} ] && exit\necho '{words}' >&2\nexit 1\n"
+    )
+    stub.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("DOCKER_HOST", "tcp://[::1]:1")
+    done = run('sleep() { :; }; start_containers "$1" b', "a c")
+    assert calls.read_text().splitlines() == ["start a c b"] * tries
+    assert (done.exit_code, done.stderr.decode().strip()) == ((0, "") if tries > refusals else (1, words))
+
+
 def test_an_engine_that_hangs_holds_no_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each call has a limit unless the script says that it is attached to us."""
     for name in ("docker", "timeout"):

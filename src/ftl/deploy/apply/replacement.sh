@@ -110,7 +110,7 @@ replace() { # NUMBER
     stop_all old "$1" || return 1
     give_policies "$1" exited
     # shellcheck disable=SC2046
-    said=$(docker start $(containers new "$1" | cut -d ' ' -f 1) 2>&1 >/dev/null)
+    said=$(start_containers $(containers new "$1" | cut -d ' ' -f 1) 2>&1)
 }
 
 # Status 1, and why in `said`: an old one does not run. What is done already is not done again.

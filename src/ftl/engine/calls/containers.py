@@ -35,9 +35,6 @@ _STOP_GRACE = 30.0
 # Timestamps: the engine writes RFC 3339 with nanoseconds, and reads seconds since 1970.
 _RFC3339 = r"(\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d)(?:\.(\d{1,9})\d*)?([Zz]|[+-]\d\d:\d\d)"
 
-_NO_ADDRESS = ("attaching to network failed", "deadline exceeded")
-"""Words of an engine whose managers gave a container no address in time (20 s, seen on 26.1)."""
-
 _NEVER_BEGAN = (b"OCI runtime exec failed", b"init-p")
 """Words of runc, as output of the command, where its own first process ended before the command began.
 
@@ -89,21 +86,8 @@ class ContainerCalls(NetworkCalls):
         return as_str(as_object(answer).get("Id"))
 
     async def start(self, container: str) -> None:
-        """Start a container; a running one is no error.
-
-        In an overlay it gets its address from a manager of the Swarm first: where that takes too long, it is tried
-        again.
-        """
-        path = f"containers/{checked(container)}/start"
-        for attempt in range(_ATTEMPTS):
-            try:
-                await self._client.send(f"start {container}", "POST", path)
-            except EngineError as error:
-                if attempt == _ATTEMPTS - 1 or not all(words in (error.cause or "") for words in _NO_ADDRESS):
-                    raise
-                await asyncio.sleep(_PAUSE)
-            else:
-                return
+        """Start a container; a running one is no error."""
+        await self._send_attaching(f"start {container}", f"containers/{checked(container)}/start")
 
     async def stop(self, container: str, *, timeout: float) -> None:
         """Send the stop signal, and SIGKILL after `timeout` seconds; a stopped one is no error."""

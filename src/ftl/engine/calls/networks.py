@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from ftl.common.json_fields import as_object, as_objects, as_str
@@ -15,6 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ftl.engine.values import Network
+
+_NO_ADDRESS = ("attaching to network failed", "deadline exceeded")
+"""Words of an engine whose managers gave a container no address in time (20 s, seen on 26.1)."""
+
+_ATTEMPTS = 3
+_PAUSE = 1.0
 
 
 class NetworkCalls:
@@ -55,7 +62,24 @@ class NetworkCalls:
         An address needs a network that was created with a subnet; None: any.
         """
         action, path = f"connect {container} to the network {network}", f"networks/{checked(network)}/connect"
-        await self._client.send(action, "POST", path, body=body.endpoint(container, aliases, address))
+        await self._send_attaching(action, path, body.endpoint(container, aliases, address))
+
+    async def _send_attaching(
+        self, action: str, path: str, settings: Mapping[str, object] | None = None
+    ) -> None:
+        """POST a call by which a running container may come into an overlay.
+
+        It gets its address from a manager of the Swarm: where that takes too long, the call is made again, twice.
+        """
+        for attempt in range(_ATTEMPTS):
+            try:
+                await self._client.send(action, "POST", path, body=settings)
+            except EngineError as error:
+                if attempt == _ATTEMPTS - 1 or not all(words in (error.cause or "") for words in _NO_ADDRESS):
+                    raise
+                await asyncio.sleep(_PAUSE)
+            else:
+                return
 
     async def disconnect(self, network: str, container: str) -> None:
         """Disconnect a container from a network.

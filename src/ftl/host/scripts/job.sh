@@ -139,7 +139,7 @@ start() {
     remember
     # From here on by its ID: a deploy may give the name to another container while this one runs.
     tried=$id before=$started
-    failure=$(docker start "$id" 2>&1 >/dev/null)
+    failure=$(start_containers "$id" 2>&1)
 }
 
 # A run whose script was killed, or that began when its script had given up: nobody else stops it, and it would block the job for ever.

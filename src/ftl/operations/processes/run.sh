@@ -6,7 +6,7 @@ if [ "$1" = attached ]; then
     docker_attached start --attach --interactive --detach-keys 'ctrl-^,ctrl-@,ctrl-^,ctrl-@' "$2"
     exit
 fi
-docker start "$2" >/dev/null || exit
+start_containers "$2" || exit
 [ "$3" = 0 ] && exit
 (
     trap '' HUP

@@ -24,6 +24,16 @@ docker_within() {
     timeout $docker_group -k 5 "$docker_seconds" docker ${socket:+--host "unix://$socket"} "$@"
 }
 
+# start_containers ID...: again, twice, where the managers of an overlay gave a container no address in time.
+start_containers() {
+    for docker_try in 1 2 3; do
+        docker_said=$(docker start "$@" 2>&1 >/dev/null) && return
+        case $docker_said in *'attaching to network failed'*'deadline exceeded'*) [ "$docker_try" = 3 ] || sleep 1 ;; *) break ;; esac
+    done
+    printf '%s\n' "$docker_said" >&2
+    return 1
+}
+
 # A command with a stream or a terminal of our client's, with which it ends: `watchdog.sh` sees to that.
 docker_attached() { command docker ${socket:+--host "unix://$socket"} "$@"; }
 
