@@ -76,8 +76,8 @@ async def write(machine: Machine, project: str, lines: Sequence[CronLine]) -> No
     Raises:
         ServerError: The crontab cannot be read or written.
     """
-    argv = _command("write", project, machine.engine_socket, _job_script())
-    await _write(machine, argv, _text_of(lines))
+    argv = _command("write", project, machine.engine_socket, job_script())
+    await _write(machine, argv, text_of(lines))
 
 
 async def compare(machine: Machine, project: str, lines: Sequence[CronLine]) -> Difference:
@@ -85,9 +85,9 @@ async def compare(machine: Machine, project: str, lines: Sequence[CronLine]) -> 
 
     A crontab that cannot be read is as it should be: `write` could not change it.
     """
-    digest = hashlib.sha256(_job_script().encode()).hexdigest()
+    digest = hashlib.sha256(job_script().encode()).hexdigest()
     argv = _command("compare", project, machine.engine_socket, digest)
-    done = await machine.run(argv, stdin=_text_of(lines).encode(), timeout=SECONDS)
+    done = await machine.run(argv, stdin=text_of(lines).encode(), timeout=SECONDS)
     answers: dict[str, Difference] = {"lost": "lost", "outdated": "outdated"}
     return answers.get(done.text.strip(), "") if done.exit_code == 0 else ""
 
@@ -101,7 +101,8 @@ async def checks_certificates(machine: Machine, project: str) -> bool:
     return done.exit_code != 0 or done.text.strip() != "lost"
 
 
-def _text_of(lines: Sequence[CronLine]) -> str:
+def text_of(lines: Sequence[CronLine]) -> str:
+    """Input of the script that writes these lines."""
     return "".join(f"{_fields(line)}|{line.container}\n" for line in lines)
 
 
@@ -182,7 +183,7 @@ async def write_notifications(machine: Machine, project: str, *, certificates: b
         ServerError: The server cannot do it.
     """
     script = _certificates_script() if certificates else ""
-    argv = _command("notify", project, machine.engine_socket, _job_script(), script, "posts" if posts else "")
+    argv = _command("notify", project, machine.engine_socket, job_script(), script, "posts" if posts else "")
     hint = f"{ftl('setup')} installs cron; curl and openssl are in packages of these names"
     await _run(machine, argv, f"{machine.name} cannot send notifications", hint=hint)
 
@@ -195,7 +196,7 @@ async def start(machine: Machine, container: str) -> str:
     Raises:
         FtlError: The container is gone, or does not start.
     """
-    argv = shell(_job_script(), "ftl-job", machine.engine_socket, container, "now")
+    argv = shell(job_script(), "ftl-job", machine.engine_socket, container, "now")
     done = await machine.run(argv, timeout=START_SECONDS)
     word, _, text = done.text.strip().partition(" ")
     match word:
@@ -209,9 +210,13 @@ async def start(machine: Machine, container: str) -> str:
 
 
 def _command(action: str, *arguments: str) -> list[str]:
+    return shell(crontab_script(), "ftl-crontab", action, *arguments)
+
+
+def crontab_script() -> str:
+    """The script that changes the crontab, for a server that does it by itself."""
     common = program("ftl.common", "scripts/replace_file.sh", "scripts/own_processes.sh")
-    script = common + program("ftl.host", "scripts/crontab.sh")
-    return shell(script, "ftl-crontab", action, *arguments)
+    return common + program("ftl.host", "scripts/crontab.sh")
 
 
 def _of_cron(*parts: str) -> str:
@@ -219,7 +224,8 @@ def _of_cron(*parts: str) -> str:
     return "".join((_PATH, program("ftl.proxy", "scripts/docker.sh"), *parts))
 
 
-def _job_script() -> str:
+def job_script() -> str:
+    """The script that cron starts for each job."""
     own = program("ftl.host", "scripts/records.sh", "scripts/notify.sh", "scripts/job.sh")
     return _of_cron(program("ftl.locks", "lock_file.sh"), own)
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import math
+from base64 import b64encode
 from typing import TYPE_CHECKING
 
 from ftl.common.next_step import ftl
 from ftl.common.programs import program
 from ftl.dataclass import dataclass
 from ftl.errors import ServerError
+from ftl.host import crontab
 from ftl.proxy.docker_script import NO_DOCKER, docker_script
 from ftl.proxy.names import ACCESS_LOG, ADMIN, ProxyNames
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from ftl.host.crontab import CronLine
+    from ftl.proxy.configuration.prepared import PreparedRoutes
     from ftl.ssh.machine import Machine
 
 _SECONDS = 60.0
@@ -47,7 +51,14 @@ class ServiceContainers:
 
 @dataclass(frozen=True, slots=True)
 class JobContainers:
-    """Containers of a watched release's job, by ID; `fresh` names the new one until the switch."""
+    """Containers of a watched release's job, by ID.
+
+    Attributes:
+        name: Name of the old container until the switch: the one that cron starts, unless it was stopped.
+        fresh: Name of the new container until the switch.
+        new: Empty where the release has no such job any more.
+        old: Empty where the job is new.
+    """
 
     name: str
     fresh: str
@@ -56,7 +67,8 @@ class JobContainers:
 
     def lines(self) -> Iterator[str]:
         """Lines of the script's input."""
-        yield f"job {self.new} {self.fresh} {self.old} {self.name}"
+        fresh = f"{self.new} {self.fresh}" if self.new else "- -"
+        yield f"job {fresh} {f'{self.old} {self.name}' if self.old else '- -'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +83,8 @@ class WatchScript:
         lock: Key of the deploy lock.
         holder: Its name for others who want the lock.
         report: Beginning of the JSON object to which it adds how it ended.
+        routes: Set where routes change.
+        crontab: Lines of the crontab before the release, where they change.
     """
 
     project: str
@@ -83,6 +97,8 @@ class WatchScript:
     holder: str
     report: str
     containers: tuple[ServiceContainers | JobContainers, ...]
+    routes: PreparedRoutes | None = None
+    crontab: Sequence[CronLine] | None = None
 
     def arguments(self) -> tuple[str, ...]:
         """Its arguments, in the order of its first lines."""
@@ -96,6 +112,8 @@ class WatchScript:
             program("ftl.proxy", "scripts/request_figures.sh"),
             program("ftl.proxy", "scripts/switch.sh"),
             self.records,
+            program("ftl.proxy", "scripts/proxy_lock.sh", "scripts/reload.sh") if self.routes else "",
+            *(("", "") if self.crontab is None else (crontab.crontab_script(), crontab.job_script())),
         )
 
     def stdin(self) -> bytes:
@@ -105,8 +123,18 @@ class WatchScript:
             self.holder,
             self.report,
             *(line for one in self.containers for line in one.lines()),
+            *self._more_lines(),
         )
         return "".join(f"{line}\n" for line in lines).encode()
+
+    def _more_lines(self) -> Iterator[str]:
+        if self.routes is not None:
+            yield f"base {self.routes.base}"
+            yield f"routes back {b64encode(self.routes.back).decode()}"
+            yield f"routes on {b64encode(self.routes.on).decode()}"
+        if self.crontab is not None:
+            yield "crontab"
+            yield from (f"cron {line}" for line in crontab.text_of(self.crontab).splitlines())
 
 
 async def start_watch(machine: Machine, script: WatchScript) -> None:

@@ -12,6 +12,7 @@ from ftl.engine.tarball import tar_archive
 from ftl.errors import FtlError, UsageError
 from ftl.proxy import commands, networks, stopped
 from ftl.proxy.configuration.caddy import render
+from ftl.proxy.configuration.prepared import PreparedRoutes, prepare_routes
 from ftl.proxy.lifecycle import start, upgrade
 from ftl.proxy.names import (
     LIVE_FOLDER,
@@ -127,6 +128,11 @@ class ProxyControl:
         if site.acme_root is not None:
             await self._upload({ca_root_file(site.acme_root): site.acme_root.encode()})
         return await self._replace_site(site.project, site)
+
+    async def prepare_routes(self, back: Site, on: Site) -> PreparedRoutes:
+        """Prepare configurations with a project's site `back`, and with `on`, for the server."""
+        state = await self._state()
+        return prepare_routes(state.config, state.sites, back, on)
 
     async def switch(self, project: str, live: Mapping[str, str]) -> None:
         """Send new requests for these services to other releases, in one command inside the proxy.

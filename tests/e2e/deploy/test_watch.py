@@ -129,3 +129,98 @@ def test_a_scale_in_the_middle_ends_the_watch_and_what_it_kept(
     assert "this ends the watch of r2" in scaled.stderr
     assert not [name for name in app.containers() if "-r1" in name]
     assert app.get() == (200, "two")
+
+
+def moved(app: LabProject, path: str, jobs: dict[str, str], text: str) -> None:
+    """The next version at another path, with these jobs: name -> schedule."""
+    app.service()["routes"] = [{"path": path, "strip_prefix": True}]
+    app.config["jobs"] = [
+        {"name": name, "service": "web", "command": ["echo", text], "schedule": schedule}
+        for name, schedule in jobs.items()
+    ]
+    app.version(text)
+
+
+def site_of(app: LabProject) -> dict[str, object]:
+    """The project's site, as the proxy has it."""
+    stored = app.server.docker("exec", "ftl-proxy", "cat", f"/config/ftl/sites/{app.name}.json")
+    site: dict[str, object] = json.loads(stored)
+    return site
+
+
+def crontab_of(app: LabProject) -> list[str]:
+    """Schedules and names of the jobs that cron starts."""
+    lines = app.server.run("crontab", "-u", "ftl", "-l").stdout.decode().splitlines()
+    return sorted(line for line in lines if line.endswith(f"# ftl {app.name}"))
+
+
+def test_routes_and_jobs_come_back_with_the_old_containers(
+    ftl: Callable[..., Project], server: Server
+) -> None:
+    """At once, and whole; another deploy of a neighbour in between changes nothing of that."""
+    app = lab_project(ftl, server)
+    moved(app, "/", {"stays": "1 3 * * *", "gone": "2 3 * * *"}, "one")
+    app.deploy().ok()
+    site, crontab = site_of(app), crontab_of(app)
+    assert len(crontab) == 2
+    moved(app, "/shop", {"stays": "1 4 * * *", "added": "3 3 * * *"}, "two")
+    (app.project.folder / "app/www" / PATH[1:]).write_text(BROKEN)
+    app.config["dependencies"] = [
+        {"name": "cache", "image": "ftl-lab-busybox:latest", "command": "sleep 1000"}
+    ]
+    killed_when_watched(app, after="switch_jobs")
+    assert app.get("/shop/") == (200, "two")
+    assert app.get("/")[0] == 404
+    assert crontab_of(app) != crontab
+    assert "transition" in site_of(app)
+    deadline = time.monotonic() + 60
+    while (answer := app.get("/")) != (200, "one"):
+        assert answer[0] == 404
+        app.get(f"/shop{PATH}")
+        assert time.monotonic() < deadline
+        time.sleep(0.3)
+    assert app.get(f"/shop{PATH}")[0] != 500
+    while f"{app.name}-web-r2" in app.containers(running=True) or "transition" in site_of(app):
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    assert site_of(app) == site
+    assert crontab_of(app) == crontab
+    jobs = app.run("jobs", "--json").ok().result["jobs"]
+    assert {job["name"]: job["schedule"] for job in jobs} == {"stays": "1 3 * * *", "gone": "2 3 * * *"}
+    assert f"{app.name}-cache" in app.containers(running=True)
+    app.run("jobs", "run", "gone").ok()
+    moved(app, "/third", {"added": "3 3 * * *"}, "three")
+    assert app.deploy("--wait-lock", "60").ok().result["release"] == "r3"
+    assert app.get("/third/") == (200, "three")
+    assert app.run("rollback", "--json").ok().result["rollback_of"] == "r1"
+    assert app.get("/") == (200, "one")
+    assert site_of(app) == site
+    assert crontab_of(app) == crontab
+
+
+@pytest.mark.nightly
+def test_routes_of_a_release_that_stays_and_of_one_beside_a_neighbour(
+    ftl: Callable[..., Project], server: Server
+) -> None:
+    """The old routes are dropped at the end, unless another project deployed meanwhile: then by the next deploy."""
+    app, other = lab_project(ftl, server), lab_project(ftl, server)
+    app.deploy().ok()
+    app.service()["routes"] = ["/shop"]
+    app.version("two")
+    assert app.deploy("--watch", "20s").ok().result["watch"] == "passed"
+    assert "transition" not in site_of(app)
+    assert app.deploy().ok().result["changed"] is False
+    app.service()["routes"] = ["/"]
+    app.version("three")
+    killed_when_watched(app)
+    other.deploy().ok()
+    deadline = time.monotonic() + 150
+    while f"{app.name}-web-r2" in app.containers():
+        assert app.get("/") == (200, "three")
+        assert time.monotonic() < deadline
+        time.sleep(1)
+    assert "transition" in site_of(app)
+    assert app.get("/") == (200, "three")
+    app.deploy("--wait-lock", "60").ok()
+    assert "transition" not in site_of(app)
+    assert app.get("/") == (200, "three")

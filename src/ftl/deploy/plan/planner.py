@@ -41,7 +41,7 @@ from ftl.deploy.plan.tracks.hooks import hook_track
 from ftl.deploy.plan.tracks.notifications import notifications_track, sending_images_track
 from ftl.deploy.plan.tracks.prepare import image_tracks, joining_track, prepare_tracks, proxy_tracks
 from ftl.deploy.plan.tracks.rollout import dependency_track, reach_track, replacement_track, service_track
-from ftl.deploy.plan.tracks.watch import refuse_unwatchable, watch_track, watched
+from ftl.deploy.plan.tracks.watch import keeps_routes, refuse_unwatchable, watch_track, watched
 from ftl.deploy.replicas import number_of, smaller_set
 from ftl.engine import labels
 from ftl.proxy.project_site import TlsFiles
@@ -266,7 +266,7 @@ def _end_of_hold(diff: Diff) -> Track:
 
 def _routes(diff: Diff) -> Track:
     site = diff.target_site
-    if site is None or site == diff.transitional_site:
+    if site is None or site == diff.transitional_site or keeps_routes(diff):
         return ()
     return (ApplySite(site, diff.certificate, keeps=diff.left_subnets),)
 

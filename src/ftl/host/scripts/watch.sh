@@ -4,10 +4,13 @@
 #
 # $1: the project; $2: the release; $3: seconds to watch, from the switch; $4: seconds for a container to stop; $5:
 # seconds for containers to finish their requests; $6: the proxy's container; $7: its admin API's address; $8: its access
-# log; $9: the text of request_figures.sh; $10: that of switch.sh; $11: the folder of release records in their container.
+# log; $9: the text of request_figures.sh; $10: that of switch.sh; $11: the folder of release records in their container;
+# $12: the text of reload.sh; $13, $14: those of crontab.sh and job.sh, if there is a line "crontab".
 # stdin: the lock's key; our name for others who want the lock; the beginning of the JSON object that says how it ended;
 # then lines "service NAME OLD-ALIAS NEW-ALIAS", "old ID", "idle ID" (an old container that does not run meanwhile), "new ID",
-# "job NEW-ID NEW-NAME OLD-ID NAME".
+# "job NEW-ID NEW-NAME OLD-ID NAME" ("- -" in place of a container that there is not); where the crontab changes, "crontab", and for
+# each line of the release before "cron FIELDS|FIELDS|NAME" (crontab.sh); where routes change, "base DIGEST" of the proxy's
+# configuration, and "routes back ARCHIVE" and "routes on ARCHIVE" with the next one (base64) if the release is taken back or stays.
 # stdout: "watching", once it runs, or "failed REASON".
 # Nothing has to be told when another operation takes over: it has the lock while it acts, and afterwards the live files
 # or the old containers are others, which ends the watch.
@@ -16,9 +19,10 @@ LC_ALL=C
 export LC_ALL
 project=$1 release=$2 seconds=$3 stop=$4 drain=$5 proxy=$6 admin=$7 log=$8 figures=$9
 shift 9
-switch=$1 records=$2
+switch=$1 records=$2 reload=$3 crontab=$4 job_script=$5
 IFS= read -r key && IFS= read -r holder && IFS= read -r result || exit 2
 names='' files='' forward='' back='' old='' idle='' fresh='' owners='' jobs=''
+writes_crontab='' cron='' base='' routes_back='' routes_on=''
 while read -r kind first second third fourth; do
     case $kind in
     service)
@@ -29,10 +33,15 @@ while read -r kind first second third fourth; do
     idle) idle="$idle $first" ;;
     new) fresh="$fresh $first" owners="$owners $first=$service" ;;
     job) jobs="$jobs $first $second $third $fourth" ;;
+    crontab) writes_crontab=yes ;;
+    cron) cron="$cron$first $second $third $fourth
+" ;;
+    base) base=$first ;;
+    routes) if [ "$first" = back ]; then routes_back=$second; else routes_on=$second; fi ;;
     esac
 done
 
-for tool in flock mktemp awk tar; do
+for tool in flock mktemp awk tar ${base:+base64}; do
     command -v "$tool" >/dev/null || { echo "failed there is no \`$tool\` on the server"; exit 3; }
 done
 
@@ -45,11 +54,13 @@ requests() { # SECONDS LINES
     docker exec "$proxy" sh -c "$figures" ftl "$log" "$project" "$1" "$2" </dev/null 2>/dev/null | awk 'NF == 4'
 }
 
-# The aliases in the live files, and "end": without it, the proxy did not answer.
-live() {
-    # shellcheck disable=SC2086,SC2016
-    docker exec "$proxy" sh -c 'cd /config/live && for file; do cat "$file" 2>/dev/null; echo; done && echo end' \
-        sh $files </dev/null 2>/dev/null | tr '\n' ' '
+# What decides where requests go: the aliases in the live files, and where routes change, the digest of those that go with the
+# release before; then "end": without it, the proxy did not answer.
+# shellcheck disable=SC2016
+state='cd /config/live && site=$1 && shift && for file; do cat "$file" 2>/dev/null; echo; done &&
+    { [ -z "$site" ] || sed -n "/^ \"transition\": {/,/^ }/p" "../ftl/sites/$site" | sha256sum; } && echo end'
+live() { # FILE...
+    docker exec "$proxy" sh -c "$state" sh "${base:+$project.json}" "$@" </dev/null 2>/dev/null | tr '\n' ' '
 }
 
 # Lines "ID STATUS RESTARTS POLICY WANTED-POLICY".
@@ -120,9 +131,13 @@ END {
 # Sets `ended` if the watch is over, `finding` if the release fails. Status 1: the server does not answer now.
 look() {
     ended='' finding=''
-    aliases=$(live)
-    case $aliases in
-    "$forward"'end ') ;;
+    # shellcheck disable=SC2086
+    case $(live $files) in
+    "$forward$both"'end ') ;;
+    "$forward"*'end ')
+        ended='another operation has changed the routes'
+        return
+        ;;
     *'end ')
         ended='another operation has switched'
         return
@@ -211,6 +226,37 @@ report() { # OUTCOME REASON
     return 0
 }
 
+# A deploy that was killed behind its switch may have renamed none.
+give_name() { # ID NAME
+    [ "$(docker inspect -f '{{.Name}}' "$1" </dev/null)" = "/$2" ] || docker rename "$1" "$2"
+}
+
+# Gives jobs their old containers and the crontab its lines of before; a run that is under way goes on.
+take_jobs_back() {
+    lost=''
+    while [ "$#" -ge 4 ]; do
+        [ "$1" = - ] || give_name "$1" "$2"
+        # The name that cron starts.
+        [ "$3" = - ] || give_name "$3" "$4" || lost=yes
+        shift 4
+    done
+    if [ -n "$writes_crontab" ]; then
+        printf %s "$cron" | sh -c "$crontab" ftl-crontab write "$project" "$socket" "$job_script" || lost=yes
+    fi
+    [ -z "$lost" ]
+}
+
+# Leaves the proxy the routes of one release. Where that fails, as after a deploy of another project, it has both until the next
+# deploy, and the live files go on deciding between them.
+drop_routes() { # ARCHIVE
+    [ -n "$1" ] || return 0
+    # shellcheck disable=SC2016
+    printf %s "$1" | base64 -d | docker exec -i "$proxy" sh -c 'cd /config/ftl && rm -rf "next/$1" && mkdir -p "next/$1" &&
+        gzip -dc | tar -xf - -C "next/$1"' sh "watch-$project" >/dev/null 2>&1 &&
+        docker_within 120 exec "$proxy" sh -c "$reload" ftl "watch-$project" "$base" "$project" "$admin" </dev/null >/dev/null 2>&1
+    return 0
+}
+
 # shellcheck disable=SC2086
 go_back() {
     for id in $idle; do
@@ -220,16 +266,14 @@ go_back() {
     # First: who sees the old release serve again must also see why. A release that recovers before the proxy answers
     # gets another report at its end.
     report switched_back "$finding"
+    # Where routes change, the proxy has those of both releases, and the same rename takes them back.
     docker exec "$proxy" sh -c "$switch" ftl $back || return 1
-    # The name that cron starts; a run that is under way goes on.
-    set -- $jobs
-    while [ "$#" -ge 4 ]; do
-        docker rename "$1" "$2" && docker rename "$3" "$4"
-        shift 4
-    done
+    take_jobs_back $jobs ||
+        report switched_back "$finding; jobs of $project could not be taken back, and need a deploy"
     finish_requests $fresh
     docker update --restart no $fresh
     docker_within $((stop + 60)) stop -t "$stop" $fresh
+    drop_routes "$routes_back"
 }
 
 # shellcheck disable=SC2086
@@ -237,13 +281,15 @@ retire_old() {
     finish_requests $old
     docker_within $((stop + 60)) stop -t "$stop" $old
     docker rm --force --volumes $old $idle
+    drop_routes "$routes_on"
     report passed ''
 }
 
 watch() {
     # The switch comes next; a deploy that fails before it never comes to it.
     begun=$(now)
-    until [ "$(live)" = "$forward"'end ' ]; do
+    # shellcheck disable=SC2086
+    until [ "$(live $files)" = "$forward$both"'end ' ]; do
         [ $(($(now) - begun)) -lt 120 ] || exit
         sleep 0.5
     done
@@ -268,6 +314,11 @@ watch() {
     done
 }
 
+both=$(live)
+case $both in
+*'end ') both=${both%end } ;;
+*) echo "failed the proxy does not answer"; exit 3 ;;
+esac
 before=$(requests 300 20000)
 restarted=$(restarts)
 (

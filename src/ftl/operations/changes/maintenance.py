@@ -30,7 +30,9 @@ def plan_maintenance(maintenance: Maintenance | None) -> Callable[[OperationRequ
                 f"{observed.project} has no routes on {observed.server}: maintenance would change nothing",
                 hint=f"{ftl('stop')} stops services without routes",
             )
-        step = ApplySite(replace(site, maintenance=maintenance))
+        # With the routes of both releases while one is watched: the server may go back to those of the one before.
+        stored = observed.proxy.site(observed.project) if observed.proxy is not None else None
+        step = ApplySite(replace(stored or site, maintenance=maintenance))
         stages = (Stage("routes", ((step,),)),) if site.maintenance != maintenance else ()
         begins = maintenance is not None and bool(stages)
         notes = tuple(

@@ -100,7 +100,7 @@ class Server:
         return self.starts == ["5ca1ab1e"]
 
 
-JOB = ("sh", "-c", crontab._job_script(), "job", "/run/docker.sock", "shop.job.nightly")
+JOB = ("sh", "-c", crontab.job_script(), "job", "/run/docker.sock", "shop.job.nightly")
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ def test_a_project_s_lines_are_replaced_and_all_others_stay(server: Server) -> N
     assert ours == (
         '0,15,30,45 * * * * sh "$HOME/.ftl/job.sh" "/var/run/docker.sock" shop.job.nightly >/dev/null 2>&1 # ftl shop'
     )
-    assert (server.home / ".ftl/job.sh").read_text() == crontab._job_script()
+    assert (server.home / ".ftl/job.sh").read_text() == crontab.job_script()
     write(server, "shop")
     assert len(server.crontab) == 3
 
@@ -295,7 +295,7 @@ def test_a_job_on_an_engine_that_hangs_ends(server: Server) -> None:
     server.job("* * * * * either UTC 60")
     hanging = server.home / "bin" / "docker"
     hanging.write_text("#!/bin/sh\nexec sleep 100\n")
-    script = crontab._job_script().replace("docker_within 60 ", "docker_within 0.2 ")
+    script = crontab.job_script().replace("docker_within 60 ", "docker_within 0.2 ")
     began = time.monotonic()
     server.run(("sh", "-c", script, *JOB[3:]))
     assert time.monotonic() - began < 30

@@ -111,7 +111,7 @@ class Server:
 
     def cron(self, *mode: str) -> subprocess.CompletedProcess[bytes]:
         """Have cron start the job."""
-        return self.run(crontab._job_script(), "shop.job.nightly", *mode)
+        return self.run(crontab.job_script(), "shop.job.nightly", *mode)
 
 
 def told(server: Server, receiver: Receiver, *events: str) -> None:

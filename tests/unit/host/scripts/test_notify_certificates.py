@@ -174,7 +174,7 @@ def test_the_daily_check_has_a_line_of_its_own(tmp_path: Path) -> None:
     )
     assert job.endswith("shop.job.nightly >/dev/null 2>&1 # ftl shop")
     assert (tmp_path / ".ftl/certificates.sh").read_text() == crontab._certificates_script()
-    assert (tmp_path / ".ftl/job.sh").read_text() == crontab._job_script()
+    assert (tmp_path / ".ftl/job.sh").read_text() == crontab.job_script()
     assert install(server, certificates=False).returncode == 0
     assert (tmp_path / "crontab").read_text() == f"{job}\n"
 
@@ -222,7 +222,7 @@ def test_the_script_of_jobs_is_renewed_and_comes_with_the_first_job_alone(tmp_pa
     assert not script.exists()
     script.write_text("that of an earlier FTL\n")
     assert install(server, certificates=False).returncode == 0
-    assert script.read_text() == crontab._job_script()
+    assert script.read_text() == crontab.job_script()
 
 
 @pytest.mark.parametrize(

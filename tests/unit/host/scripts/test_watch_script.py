@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.common.programs import program
+from ftl.host.crontab import CronLine, crontab_script, job_script
 from ftl.host.watch import JobContainers, ServiceContainers, WatchScript
+from ftl.proxy.configuration.prepared import PreparedRoutes
+from ftl.proxy.names import ADMIN
 from tests.unit.host.scripts.programs import put_programs
 from tests.unit.locks.real import has, take_lock
 
@@ -23,7 +26,18 @@ if TYPE_CHECKING:
 DOCKER = """#!/bin/sh
 [ "$1" != --host ] || shift 2
 case "$*" in
-"exec proxy sh -c cd /config/live"*) [ ! -e "$HOME/silent" ] && cat "$HOME/live" && echo end ;;
+"exec proxy sh -c cd /config/live"*)
+    [ ! -e "$HOME/silent" ] || exit
+    shift 6
+    [ $# = 1 ] || cat "$HOME/live"
+    [ -z "$1" ] || cat "$HOME/both"
+    echo end
+    ;;
+"exec -i proxy sh -c"*"sh watch-shop") echo "unpack $(cat)" >>"$HOME/calls" ;;
+"exec proxy sh -c RELOAD"*)
+    shift 6
+    echo "reload $*" >>"$HOME/calls"
+    ;;
 "exec proxy sh -c FIGURES"*) cat "$HOME/figures" ;;
 "exec proxy sh -c SWITCH"*)
     shift 6
@@ -34,6 +48,7 @@ case "$*" in
     shift 5
     for id; do grep "^$id " "$HOME/states"; done
     ;;
+'inspect -f {{.Name}} 5a3e') echo /shop.job.same ;;
 inspect*) echo 172.30.0.5 ;;
 "ps "*label=ftl.role=state) echo 5t0re ;;
 "cp - 5t0re:/ftl/shop") tar -xf - -C "$HOME" ;;
@@ -72,11 +87,35 @@ SCRIPT = WatchScript(
         JobContainers("shop.job.nightly", "shop.job.nightly.new-r2", new="f4", old="a5"),
     ),
 )
+CRONTAB = """
+{ echo "crontab $1 $2 $3 $4"; sed "s/^/line /"; } >>"$HOME/calls"
+[ ! -e "$HOME/refused" ]
+"""
+
 TEXTS = {
     "ftl-proxy": "proxy",
     program("ftl.proxy", "scripts/request_figures.sh"): "FIGURES",
     program("ftl.proxy", "scripts/switch.sh"): "SWITCH",
+    program("ftl.proxy", "scripts/proxy_lock.sh", "scripts/reload.sh"): "RELOAD",
+    crontab_script(): CRONTAB,
+    job_script(): "JOB",
 }
+CHANGED = replace(
+    SCRIPT,
+    containers=(
+        *SCRIPT.containers[:2],
+        JobContainers("", "shop.job.added.new-r2", new="b6", old=""),
+        JobContainers("shop.job.gone", "", new="", old="c7"),
+        JobContainers("shop.job.same", "", new="", old="5a3e"),
+    ),
+    routes=PreparedRoutes("5ba5e", b"back", b"on"),
+    crontab=(
+        CronLine("shop.job.gone", "*/5 3 * * *", "UTC"),
+        CronLine("shop.job.other", "0 4 * * 1", "Europe/Berlin"),
+    ),
+)
+"""A release with other routes and jobs than the one before."""
+
 LIVE = "r2-web\nr2-cron\n"
 STATES = "0ld running 0 always always\n1d1e exited 0 no always\ne3 running 0 always always\n"
 GOOD = "300\nweb 0 3 200\n"
@@ -92,7 +131,9 @@ class Server:
     def __init__(self, home: Path) -> None:
         self.home = home
         put_programs(home / "bin", {"docker": DOCKER, "sleep": SLEEP, "date": DATE})
-        self.set(clock="1000", live=LIVE, figures=GOOD, states=STATES, upstreams="[]", calls="")
+        self.set(
+            clock="1000", live=LIVE, figures=GOOD, states=STATES, upstreams="[]", calls="", both="d16e57  -\n"
+        )
 
     def set(self, **files: str) -> None:
         """Write what is answered from now on."""
@@ -100,14 +141,18 @@ class Server:
             (self.home / name).write_text(text)
 
     def watch(
-        self, then: Callable[[], None] = lambda: None, *, more: Sequence[str] = ()
+        self,
+        then: Callable[[], None] = lambda: None,
+        *,
+        more: Sequence[str] = (),
+        watched: WatchScript = SCRIPT,
     ) -> dict[str, object]:
         """Run the script to its end; `then` is called once it has seen the switch."""
         self.set(paused="")
         script = program("ftl.proxy", "scripts/docker.sh") + program("ftl.locks", "lock_file.sh")
         script += program("ftl.host", "scripts/watch.sh")
-        arguments = (TEXTS.get(one, one) for one in SCRIPT.arguments())
-        stdin = replace(SCRIPT, lock=str(self.home)).stdin().decode()
+        arguments = (TEXTS.get(one, one) for one in watched.arguments())
+        stdin = replace(watched, lock=str(self.home)).stdin().decode()
         done = subprocess.run(
             ["sh", "-c", script, "ftl-watch", "/run/docker.sock", *arguments],
             input="".join([stdin, *(f"{line}\n" for line in more)]),
@@ -264,3 +309,59 @@ def test_a_proxy_that_does_not_answer_changes_nothing(server: Server) -> None:
         (server.home / "silent").unlink()
 
     assert server.watch(then=silence)["outcome"] == "switched_back"
+
+
+def test_routes_and_jobs_of_before_come_back(server: Server) -> None:
+    """The live files choose the old routes; then the jobs, the crontab as it was, and at the end the proxy's file."""
+    result = server.watch(then=lambda: server.set(figures=BAD), watched=CHANGED)
+    assert result["outcome"] == "switched_back", result
+    server.wait_for(f"reload watch-shop 5ba5e shop {ADMIN}")
+    assert server.calls == [
+        "update --restart always 1d1e",
+        "start 1d1e",
+        "switch shop.web=r1-web shop.cron=r1-cron",
+        "rename b6 shop.job.added.new-r2",
+        "rename c7 shop.job.gone",
+        "crontab write shop /run/docker.sock JOB",
+        "line */5 3 * * *|0,5,10,15,20,25,30,35,40,45,50,55 * * * *|shop.job.gone",
+        "line 0,15,30,45 * * * *|0,15,30,45 * * * *|shop.job.other",
+        "update --restart no e3",
+        "stop -t 10 e3",
+        "unpack back",
+        f"reload watch-shop 5ba5e shop {ADMIN}",
+    ]
+
+
+def test_a_crontab_that_is_refused_is_told(server: Server) -> None:
+    """The release is taken back all the same."""
+    server.set(refused="")
+    server.watch(then=lambda: server.set(figures=BAD), watched=CHANGED)
+    server.wait_for(f"reload watch-shop 5ba5e shop {ADMIN}")
+    report = json.loads((server.home / "r2.watch.json").read_text())
+    assert report["outcome"] == "switched_back"
+    assert report["reason"].endswith("; jobs of shop could not be taken back, and need a deploy")
+
+
+def test_a_crontab_without_jobs_of_before_is_empty_again(server: Server) -> None:
+    """All jobs of the release were new."""
+    server.watch(then=lambda: server.set(figures=BAD), watched=replace(CHANGED, crontab=()))
+    server.wait_for("crontab write shop /run/docker.sock JOB")
+    assert not [call for call in server.calls if call.startswith("line")]
+
+
+def test_a_release_that_stays_keeps_its_routes_alone(server: Server) -> None:
+    """The crontab has been its own since the switch."""
+    assert server.watch(watched=CHANGED)["outcome"] == "passed"
+    assert server.calls == [
+        "stop -t 10 0ld",
+        "rm --force --volumes 0ld 1d1e",
+        "unpack on",
+        f"reload watch-shop 5ba5e shop {ADMIN}",
+    ]
+
+
+def test_without_the_routes_of_before_there_is_no_way_back(server: Server) -> None:
+    """Another operation has dropped them from the proxy: the old containers must not answer by the new ones."""
+    result = server.watch(then=lambda: server.set(figures=BAD, both="07he5  -\n"), watched=CHANGED)
+    assert (result["outcome"], result["reason"]) == ("ended", "another operation has changed the routes")
+    assert server.calls == []

@@ -7,17 +7,22 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ftl.config.models.project import Route
 from ftl.deploy.plan.leftovers import leftovers
+from ftl.deploy.plan.planner import PlanInputs, make_plan
 from ftl.deploy.plan.steps.containers import StopAndRemove
-from ftl.deploy.plan.steps.proxy import Drain
+from ftl.deploy.plan.steps.proxy import ApplySite, Drain
 from ftl.deploy.plan.tracks.ended_watch import with_ended_watch
+from ftl.deploy.request import NewRelease, PlanRequest
 from ftl.engine import labels
+from ftl.operations.changes.maintenance import plan_maintenance
 from ftl.operations.changes.remove import plan_remove
 from ftl.operations.changes.restart import plan_restart
 from ftl.operations.changes.scale import plan_scale
 from ftl.operations.changes.stop import plan_stop
+from ftl.proxy.site import Maintenance, SiteRoute, Transition
 from ftl.releases.watch import ReleaseWatch
-from tests.unit.deploy.world import container, project, server, service
+from tests.unit.deploy.world import container, images, project, server, service
 from tests.unit.operations.changes.rollback.rollback_world import released
 
 from .live_release import ME, REQUEST
@@ -79,6 +84,44 @@ def test_a_change_of_a_service_that_is_not_watched_leaves_the_watch() -> None:
     observed = watching()
     plan = plan_stop(replace(REQUEST, services=("docs",)), ME, observed)
     assert with_ended_watch(plan, PAIR, observed) == plan
+
+
+BEFORE = SiteRoute("shop.example.com", "/before", False, "web", 8000)
+
+
+def with_both_routes() -> Observed:
+    """The same where routes change with r2."""
+    observed = watching()
+    assert observed.proxy is not None
+    assert observed.site is not None
+    live = observed.live_alias("web") or ""
+    site = replace(observed.site, transition=Transition("web", {"web": "r1"}, {"web": live}, (BEFORE,)))
+    return replace(observed, proxy=replace(observed.proxy, sites={"shop": site}))
+
+
+def test_a_deploy_that_drops_the_routes_of_before_ends_the_watch() -> None:
+    """Without them the old containers must not get requests again; also where it has others of its own."""
+    observed = with_both_routes()
+    only = replace(
+        PAIR, services=(*PAIR.services[:2], replace(PAIR.services[2], routes=(Route(path="/new"),)))
+    )
+    for content in ("sha256:one", "sha256:two"):
+        inputs = PlanInputs(ME, images(only, content))
+        made = make_plan(PlanRequest(only, ("docs",), NewRelease()), inputs, observed)
+        plan = with_ended_watch(made, only, observed)
+        assert "this ends the watch of r2" in plan.notes[0]
+        assert removed(plan) >= KEPT
+
+
+def test_maintenance_leaves_the_watch_and_the_routes_of_before() -> None:
+    """The server may still go back to them."""
+    observed = with_both_routes()
+    made = plan_maintenance(Maintenance("soon"))(REQUEST, ME, observed)
+    assert with_ended_watch(made, PAIR, observed) == made
+    (step,) = made.steps
+    assert isinstance(step, ApplySite)
+    assert step.site.transition is not None
+    assert step.site.transition.routes == (BEFORE,)
 
 
 def deployed_docs() -> Observed:

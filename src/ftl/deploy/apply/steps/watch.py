@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ftl.deploy.apply.context import DeployContext
+    from ftl.proxy.configuration.prepared import PreparedRoutes
 
 RUNNERS: Runners[DeployContext] = Runners()
 
@@ -36,8 +37,15 @@ async def watch_release(context: DeployContext, step: WatchRelease) -> None:
         holder=f"{step.by} (watch {step.release})",
         report=watch.head(),
         containers=tuple(_containers(context, step)),
+        routes=await _prepared(context, step),
+        crontab=step.crontab,
     )
     await start_watch(context.machine, script)
+
+
+async def _prepared(context: DeployContext, step: WatchRelease) -> PreparedRoutes | None:
+    routes = step.routes
+    return None if routes is None else await context.proxy.prepare_routes(routes.before, routes.after)
 
 
 def _containers(context: DeployContext, step: WatchRelease) -> Iterator[ServiceContainers | JobContainers]:
@@ -51,4 +59,5 @@ def _containers(context: DeployContext, step: WatchRelease) -> Iterator[ServiceC
             idle=service.idle,
         )
     for job in step.jobs:
-        yield JobContainers(job.name, job.fresh, new=context.created[job.fresh], old=job.old.id)
+        name, old = (job.old.name, job.old.id) if job.old is not None else ("", "")
+        yield JobContainers(name, job.fresh, new=context.created[job.fresh] if job.fresh else "", old=old)

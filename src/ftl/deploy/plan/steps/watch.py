@@ -9,6 +9,8 @@ from ftl.deploy.plan.steps.base import Step
 
 if TYPE_CHECKING:
     from ftl.deploy.plan.steps.base import ContainerRef
+    from ftl.host.crontab import CronLine
+    from ftl.proxy.site import Site
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +35,28 @@ class WatchedService:
 
 @dataclass(frozen=True, slots=True)
 class WatchedJob:
-    """A job of a watched release, whose old container gets its name again.
+    """A job of a watched release, whose containers get their names of before again.
 
     Attributes:
-        name: The name that cron starts.
-        fresh: Name of the new container until the switch.
-        old: The container that has the job's name until then.
+        fresh: Name of the new container until the switch; empty where the job is removed.
+        old: The container that the job has until then; None where it is new.
     """
 
-    name: str
     fresh: str
-    old: ContainerRef
+    old: ContainerRef | None
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedRoutes:
+    """Routes that change with a watched release: meanwhile the proxy has those of both.
+
+    Attributes:
+        before: The site that it gets again if the release is taken back.
+        after: The one that it gets if the release stays.
+    """
+
+    before: Site
+    after: Site
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +69,8 @@ class WatchRelease(Step):
         services: The services that are switched together.
         stop: Seconds for a container to stop.
         drain: Seconds for containers to finish their requests.
-        jobs: The jobs that get new containers.
+        jobs: The jobs that get new containers, or are removed.
+        crontab: Lines that the crontab gets again; None where the release has the same.
     """
 
     kind = "watch_release"
@@ -71,3 +85,5 @@ class WatchRelease(Step):
     stop: float
     drain: float
     jobs: tuple[WatchedJob, ...] = ()
+    crontab: tuple[CronLine, ...] | None = None
+    routes: WatchedRoutes | None = None

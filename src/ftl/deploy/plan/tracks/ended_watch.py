@@ -12,7 +12,7 @@ from ftl.deploy.observe.state import release_of
 from ftl.deploy.plan.model import Stage
 from ftl.deploy.plan.steps.base import refs
 from ftl.deploy.plan.steps.containers import RestartContainers, StartContainers, StopAndRemove, StopContainers
-from ftl.deploy.plan.steps.proxy import Drain, Switch
+from ftl.deploy.plan.steps.proxy import ApplySite, Drain, Switch
 from ftl.deploy.plan.tracks.cleanup import DRAIN_SECONDS, STOP_SECONDS
 from ftl.engine import labels
 from ftl.releases.record import release_number
@@ -51,8 +51,8 @@ def running_watch(observed: Observed) -> ReleaseWatch | None:
 def with_ended_watch(plan: Plan, project: Project, observed: Observed) -> Plan:
     """Add a note, and remove a running watch's containers, where a plan ends it. Pure.
 
-    It does where it switches a service that is watched, or stops one of its containers, old or new. A plan that removes
-    the whole project says enough. The project is as the operation leaves it.
+    It does where it switches a service that is watched, stops one of its containers, old or new, or drops the routes of
+    the previous release. A plan that removes the whole project says enough. The project is as the operation leaves it.
     """
     watch = running_watch(observed)
     if watch is None or observed.is_cluster:
@@ -96,8 +96,11 @@ def _removes_all(plan: Plan, observed: Observed, removed: Set[str]) -> bool:
 def _ends(plan: Plan, services: Set[str], observed: Observed, kept: Sequence[Container]) -> bool:
     live = (container for name in services for container in observed.live_containers(name))
     watched = {container.id for container in (*kept, *live)}
+    stored = observed.proxy.site(observed.project) if observed.proxy is not None else None
+    both = stored.transition if stored is not None else None
     return any(
-        (isinstance(step, Switch) and not services.isdisjoint(step.aliases))
+        (isinstance(step, ApplySite) and both is not None and step.site.transition != both)
+        or (isinstance(step, Switch) and not services.isdisjoint(step.aliases))
         or (
             isinstance(step, (StopAndRemove, StopContainers))
             and any(ref.id in watched for ref in step.containers)

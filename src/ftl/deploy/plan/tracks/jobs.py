@@ -83,26 +83,33 @@ def before_switch(diff: JobsDiff) -> Track:
     A line is only an occasion: which container has the job's name, and so which schedule counts, is decided by the
     renaming after the switch. Wherever a deploy is cut, each job that is there is started at its own times.
     """
-    lines = {CronLine.of(container) for container in diff.live}
+    lines = set(lines_before(diff))
     every = lines | {_fresh_line(diff, change) for change in diff.changes if change.creates}
     if every == lines:
         return ()
-    before = tuple(sorted(lines, key=_order))
-    return (WriteCrontab(diff.project, tuple(sorted(every, key=_order)), before),)
+    return (WriteCrontab(diff.project, tuple(sorted(every, key=_order)), lines_before(diff)),)
+
+
+def lines_before(diff: JobsDiff) -> tuple[CronLine, ...]:
+    """Lines of the crontab for the live containers."""
+    return tuple(sorted({CronLine.of(container) for container in diff.live}, key=_order))
+
+
+def lines_after(diff: JobsDiff) -> tuple[CronLine, ...]:
+    """Lines of the crontab once the release is live."""
+    changed = {change.name for change in diff.changes}
+    gone = {container.id for container in diff.removed}
+    stay = {
+        CronLine.of(container)
+        for container in diff.live
+        if container.id not in gone and container.labels[labels.JOB] not in changed
+    }
+    return tuple(sorted(stay | {_fresh_line(diff, change) for change in diff.changes}, key=_order))
 
 
 def after_switch(diff: JobsDiff, release: str) -> Track:
     """Switch the containers; then write the crontab without the lines of the old ones."""
-    changed = {change.name: change for change in diff.changes}
-    gone = {container.id for container in diff.removed}
-    stay = [
-        container
-        for container in diff.live
-        if container.id not in gone and container.labels[labels.JOB] not in changed
-    ]
-    lines = [CronLine.of(container) for container in stay] + [
-        _fresh_line(diff, change) for change in diff.changes
-    ]
+    lines = lines_after(diff)
     if not lines and not diff.removed:
         return ()
     switches = [
@@ -112,7 +119,7 @@ def after_switch(diff: JobsDiff, release: str) -> Track:
     ]
     switches += [_switch(diff, container.labels[labels.JOB], container, "") for container in diff.removed]
     names = tuple(container.labels[labels.JOB] for container in diff.removed)
-    write = WriteCrontab(diff.project, tuple(sorted(lines, key=_order)), removed=names)
+    write = WriteCrontab(diff.project, lines, removed=names)
     return (*((SwitchJobs(tuple(switches)),) if switches else ()), write)
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from ftl.common.next_step import ftl
-from ftl.deploy.names import is_live_job, job_name
 from ftl.deploy.plan.exclusive import stopped_before
 from ftl.deploy.plan.steps.base import ContainerRef
-from ftl.deploy.plan.steps.watch import WatchedJob, WatchedService, WatchRelease
-from ftl.deploy.plan.tracks.jobs import new_job_name
+from ftl.deploy.plan.steps.watch import WatchedJob, WatchedRoutes, WatchedService, WatchRelease
+from ftl.deploy.plan.tracks.jobs import lines_after, lines_before, new_job_name
 from ftl.deploy.replicas import alias_of
-from ftl.engine import labels
 from ftl.errors import UsageError
+from ftl.proxy.site import Site
 from ftl.releases.record import release_number
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def watch_track(diff: Diff, by: str) -> Track:
     if not changes:
         return ()
     releases = [change.live for change in changes if change.live]
+    before = lines_before(diff.jobs)
     return (
         WatchRelease(
             diff.project.name,
@@ -47,6 +48,8 @@ def watch_track(diff: Diff, by: str) -> Track:
             stop=max(change.service.stop_timeout for change in changes),
             drain=max(change.service.drain_timeout for change in changes),
             jobs=tuple(_jobs(diff)),
+            crontab=before if before != lines_after(diff.jobs) else None,
+            routes=_routes(diff),
         ),
     )
 
@@ -64,11 +67,24 @@ def _service(diff: Diff, change: ServiceChange) -> WatchedService:
 
 def _jobs(diff: Diff) -> Iterator[WatchedJob]:
     for change in diff.jobs.changes:
-        if change.creates and change.current is not None:
-            old = ContainerRef(change.current.id, change.current.name)
-            yield WatchedJob(
-                job_name(diff.project.name, change.name), new_job_name(diff.jobs, change, diff.release), old
-            )
+        if change.creates:
+            old = None if change.current is None else ContainerRef(change.current.id, change.current.name)
+            yield WatchedJob(new_job_name(diff.jobs, change, diff.release), old)
+    for container in diff.jobs.removed:
+        yield WatchedJob("", ContainerRef(container.id, container.name))
+
+
+def _routes(diff: Diff) -> WatchedRoutes | None:
+    """The routes of both releases; None where they are the same."""
+    before, both, after = diff.observed.site, diff.transitional_site, diff.target_site
+    if before is None or both is None or after is None or both.transition is None:
+        return None
+    return WatchedRoutes(before, after)
+
+
+def keeps_routes(diff: Diff) -> bool:
+    """Whether the proxy keeps the previous routes while the server may go back to them."""
+    return bool(watched(diff)) and _routes(diff) is not None
 
 
 def _old_alias(diff: Diff, change: ServiceChange) -> str:
@@ -111,19 +127,24 @@ def _reasons(diff: Diff) -> Iterator[str]:
         elif not _old_alias(diff, change):
             yield f"{change.name} gets no requests at the moment"
     for dependency in diff.dependencies:
-        if dependency.starts:
-            yield f"{dependency.name} is {dependency.action}"
+        # One that is added stays; the release before does not know of it.
+        if dependency.starts and dependency.current is not None:
+            yield f"{dependency.name} is {dependency.action}, and the previous release needs it as it was"
     for removed in diff.removed:
         yield f"{removed.name} is removed"
-    for job in diff.jobs.changes:
-        same = job.current is not None and is_live_job(job.current)
-        if not same or (job.current and job.current.labels.get(labels.WHEN) != job.spec.labels[labels.WHEN]):
-            yield f"the job {job.name} is new, or has another schedule"
-    if diff.jobs.removed:
-        yield f"the job {diff.jobs.removed[0].labels[labels.JOB]} is removed"
-    if diff.target_site != diff.observed.site:
-        yield "routes change"
+    if settings := _changed_settings(diff):
+        yield f"settings of the proxy change ({', '.join(settings)})"
     if stopped_before(diff):
         yield "containers on the same data must stop first"
     if not any(change.service.proxied_port for change in diff.starting):
         yield "none of its services gets requests through the proxy"
+
+
+def _changed_settings(diff: Diff) -> list[str]:
+    """Fields of the site that do not go back with the live files, as routes do."""
+    before, after = diff.observed.site, diff.target_site
+    if before is None or after is None:
+        return ["routes"] if before != after else []
+    by_live_files = {"routes", "redirects", "internal", "h2c"} if _routes(diff) is not None else set()
+    names = (field.name for field in fields(Site) if field.name not in by_live_files)
+    return [name for name in names if getattr(before, name) != getattr(after, name)]

@@ -8,17 +8,29 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.config.models.project import Dependency, Job, Route
+from ftl.config.models.proxy import Proxy
 from ftl.deploy.plan.planner import PlanInputs, make_plan
 from ftl.deploy.plan.steps.base import ContainerRef
 from ftl.deploy.plan.steps.containers import StopContainers
 from ftl.deploy.plan.steps.jobs import CreateJob
+from ftl.deploy.plan.steps.proxy import ApplySite
 from ftl.deploy.plan.steps.watch import WatchedJob, WatchedService, WatchRelease
 from ftl.deploy.request import Author, NewRelease, PlanRequest
 from ftl.engine import labels
 from ftl.engine.values import Container
 from ftl.errors import UsageError
 from ftl.proxy.names import release_alias
-from tests.unit.deploy.world import container, first, images, kinds, project, record, server, service
+from tests.unit.deploy.world import (
+    container,
+    dependency,
+    first,
+    images,
+    kinds,
+    project,
+    record,
+    server,
+    service,
+)
 
 if TYPE_CHECKING:
     from ftl.config.models.project import Project
@@ -96,16 +108,52 @@ JOB = Job(name="nightly", service="web", command="true", schedule="0 3 * * *")
     [
         (project(replace(WEB, recreate=True)), "stops its old containers first"),
         (project(WEB, service("api")), "api is new"),
-        (project(replace(WEB, routes=(Route(path="/shop"),))), "routes change"),
-        (project(WEB, dependencies=(Dependency(name="redis", image="redis:7"),)), "redis is created"),
-        (project(WEB, jobs=(JOB,)), "the job nightly is new"),
+        (
+            project(WEB, dependencies=(Dependency(name="redis", image="redis:8"),)),
+            "redis is replaced, and the previous release needs it as it was",
+        ),
+        (
+            project(WEB, proxy=Proxy(trusted_proxies=("10.0.0.0/8",))),
+            r"settings of the proxy change \(trusted\)",
+        ),
     ],
-    ids=["recreate", "new", "routes", "dependency", "job"],
+    ids=["recreate", "new", "dependency", "settings"],
 )
 def test_what_the_server_could_not_take_back_is_refused(asked: Project, reason: str) -> None:
-    """More than containers changes: the deploy says so, and touches nothing."""
+    """More than containers, routes and jobs changes: the deploy says so, and touches nothing."""
+    before = project(WEB, dependencies=(Dependency(name="redis", image="redis:7"),))
+    observed = deployed(before if asked.dependencies else project(WEB))
+    redis = (dependency(before, "redis"),) if asked.dependencies else ()
+    observed = replace(observed, containers=(*observed.containers, *redis))
     with pytest.raises(UsageError, match=reason):
-        watched(asked, deployed(project(WEB)))
+        watched(asked, observed)
+
+
+def test_a_dependency_that_is_added_stays() -> None:
+    """The release before does not know of it."""
+    made = watched(
+        project(WEB, dependencies=(Dependency(name="redis", image="redis:7"),)), deployed(project(WEB))
+    )
+    assert {"WatchRelease", "StartDependency"} <= set(kinds(made))
+
+
+def test_the_proxy_has_the_routes_of_both_releases_during_a_watch() -> None:
+    """The live files choose; which routes stay is decided by the server at the end."""
+    asked = project(replace(WEB, routes=(Route(path="/shop"),)))
+    before = deployed(project(WEB))
+    made = watched(asked, before)
+    (apply,) = [step for step in made.steps if isinstance(step, ApplySite)]
+    assert apply.site.transition is not None
+    assert apply.site.before_switch() == before.site
+    step = first(made, WatchRelease)
+    assert isinstance(step, WatchRelease)
+    assert step.routes is not None
+    assert step.routes.before == before.site
+    assert step.routes.after == replace(apply.site, transition=None)
+    assert step.crontab is None
+    same = first(watched(project(WEB), before), WatchRelease)
+    assert isinstance(same, WatchRelease)
+    assert same.routes is None
 
 
 def test_a_project_without_requests_is_refused() -> None:
@@ -115,19 +163,40 @@ def test_a_project_without_requests_is_refused() -> None:
         watched(asked, deployed(asked))
 
 
-def test_a_job_gets_its_old_container_back() -> None:
-    """With the same schedule its new container is renamed at the switch, and the old one stays for the way back."""
-    asked = project(WEB, jobs=(JOB,))
-    before = deployed(asked)
-    made = make_plan(PlanRequest(asked), PlanInputs(Author("me@here"), images(asked)), before)
-    create = first(made, CreateJob)
-    assert isinstance(create, CreateJob)
-    label_map = {**create.spec.labels, labels.CONTENT: "sha256:one", labels.RELEASE: "r1"}
-    old = Container("id-job", "shop.job.nightly", "shop-web:r1", "sha256:x", label_map, "exited", "", 0)
-    made = watched(asked, replace(before, containers=(*before.containers, old)))
+OLD = ContainerRef("id-job", "shop.job.nightly")
+FRESH = "shop.job.nightly.new-r2"
+LATER = replace(JOB, schedule="0 4 * * *")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "watched_jobs", "lines"),
+    [
+        ((JOB,), (JOB,), (WatchedJob(FRESH, OLD),), None),
+        ((JOB,), (LATER,), (WatchedJob(FRESH, OLD),), ("0 3 * * *",)),
+        ((), (JOB,), (WatchedJob(FRESH, None),), ()),
+        ((JOB,), (), (WatchedJob("", OLD),), ("0 3 * * *",)),
+    ],
+    ids=["same", "later", "new", "removed"],
+)
+def test_jobs_get_back_their_old_containers_and_their_lines(
+    before: tuple[Job, ...],
+    after: tuple[Job, ...],
+    watched_jobs: tuple[WatchedJob, ...],
+    lines: tuple[str, ...] | None,
+) -> None:
+    """Old containers stay for the way back; where the crontab changes, its lines of before are known."""
+    earlier = project(WEB, jobs=before)
+    observed = deployed(earlier)
+    if before:
+        made = make_plan(PlanRequest(earlier), PlanInputs(Author("me@here"), images(earlier)), observed)
+        create = first(made, CreateJob)
+        assert isinstance(create, CreateJob)
+        label_map = {**create.spec.labels, labels.CONTENT: "sha256:one", labels.RELEASE: "r1"}
+        old = Container(OLD.id, OLD.name, "shop-web:r1", "sha256:x", label_map, "exited", "", 0)
+        observed = replace(observed, containers=(*observed.containers, old))
+    made = watched(project(WEB, jobs=after), observed)
     step = first(made, WatchRelease)
     assert isinstance(step, WatchRelease)
-    assert step.jobs == (
-        WatchedJob("shop.job.nightly", "shop.job.nightly.new-r2", ContainerRef("id-job", old.name)),
-    )
+    assert step.jobs == watched_jobs
+    assert (None if step.crontab is None else tuple(line.schedule for line in step.crontab)) == lines
     assert "RemoveJobs" not in kinds(made)
