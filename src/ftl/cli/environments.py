@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 PREVIEW_PREFIX = "preview/"
 """Beginning of the value of -e that names a preview."""
 
-_PRODUCTION = frozenset({"production", "prod", "live", "default"})
-"""Names that people give to what ftl.yaml has without an overlay."""
-
 
 class SelectedEnvironment(NamedTuple):
     """The environment of a command.
@@ -53,7 +50,7 @@ def find_environment(options: Options, path: Path) -> SelectedEnvironment:
     """
     from ftl.common.suggestions import closest_match
     from ftl.config.models.project import PREVIEW
-    from ftl.config.project_files import overlay_path
+    from ftl.config.project_files import PRODUCTION, overlay_path
 
     variable = os.environ.get("FTL_ENV", "")
     name = options.env if options.env is not None else variable
@@ -69,7 +66,7 @@ def find_environment(options: Options, path: Path) -> SelectedEnvironment:
         )
     if "/" not in name and overlay_path(path, name).is_file():
         return SelectedEnvironment(name)
-    if name in _PRODUCTION:
+    if name in PRODUCTION:
         raise UsageError(
             f"there is no environment `{name}`: {overlay_path(path, name).name} is not here",
             cause="it is the value of $FTL_ENV" if options.env is None else None,

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from ftl.config.variables.sources import Variables
 
 
+PRODUCTION = frozenset({"production", "prod", "live", "default"})
+"""Names that people give to what ftl.yaml has without an overlay."""
+
+
 def overlay_path(path: Path, environment: str) -> Path:
     """The overlay of an environment: `ftl.staging.yaml` next to `ftl.yaml`."""
     return path.with_name(f"{path.stem}.{environment}{path.suffix}")

@@ -120,8 +120,20 @@ class AppFolder:
     @cached_property
     def sources(self) -> dict[str, str]:
         """Texts of the app's source files, by path; the ones nearest to the top first."""
-        names = sorted(self._walk(), key=lambda name: (name.count("/"), name))
-        return {name: text for name in names if (text := self._source(name)) is not None}
+        return dict(self._texts_of(_SOURCE))
+
+    def texts(self, more: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+        """Texts of the source files and of those with other endings, the nearest to the top first.
+
+        Args:
+            more: The other endings.
+        """
+        return self._texts_of((*_SOURCE, *more))
+
+    def _texts_of(self, suffixes: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+        for name in sorted(self._walk(suffixes), key=lambda name: (name.count("/"), name)):
+            if (text := self._source(name)) is not None:
+                yield name, text
 
     def _source(self, name: str) -> str | None:
         """Text of one of many files: a closed one is none of the app's."""
@@ -130,7 +142,7 @@ class AppFolder:
         except UsageError:
             return None
 
-    def _walk(self) -> Iterator[str]:
+    def _walk(self, suffixes: tuple[str, ...]) -> Iterator[str]:
         """Names of source files; a very large folder is looked at in part."""
         seen = 0
         for parent, folders, names in os.walk(self.path):
@@ -144,7 +156,7 @@ class AppFolder:
             for name in sorted(names):
                 path = os.path.join(parent, name)  # noqa: PTH118
                 is_script = "." not in name and os.path.basename(parent) == "bin"  # noqa: PTH119
-                if not (is_script or name.endswith(_SOURCE)) or name.endswith((".min.js", ".d.ts")):
+                if not (is_script or name.endswith(suffixes)) or name.endswith((".min.js", ".d.ts")):
                     continue
                 seen += 1
                 if seen > MAX_FILES:

@@ -148,7 +148,14 @@ def _print_result(start: StarterFiles) -> None:
     put(f"wrote {_listed(list(start.files))}" + (f"; kept {_listed(start.kept)}" if start.kept else ""))
     for text in start.todo:
         put(f"to do: {text}")
-    put(f"next: {_NEXT}")
+    put(f"next: {_next()}")
+
+
+def _next(environment: str = "") -> str:
+    """The commands after `ftl init`; of an environment where ftl.yaml alone is not for a deploy."""
+    of = f"-e {environment} " if environment else ""
+    trial = f"{ftl('sandbox up')}, then {ftl(f'{of}deploy --server sandbox')}"
+    return f"{ftl(f'{of}validate')}; to try it without a server: {trial}"
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -182,7 +189,7 @@ def _take_over(options: Options, path: Path, sources: Sequence[str], *, dry_run:
     if not dry_run:
         put(f"wrote {_listed(list(takeover.files))}")
         needed = "see to the rows that need you, then " if takeover.report.count(Verdict.NEEDS_YOU) else ""
-        put(f"next: {needed}{_NEXT}")
+        put(f"next: {needed}{_next(takeover.environment)}")
 
 
 def _takeover_fields(path: Path, takeover: TakeoverResult, *, dry_run: bool) -> Fields:
@@ -196,7 +203,6 @@ def _takeover_fields(path: Path, takeover: TakeoverResult, *, dry_run: bool) -> 
     }
 
 
-_NEXT = f"{ftl('validate')}; to try it without a server: {ftl('sandbox up')}, then {ftl('deploy --server sandbox')}"
 _TEXT = "AS WHAT, WHY, OR WHAT TO DO"
 
 

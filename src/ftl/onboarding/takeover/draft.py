@@ -35,7 +35,9 @@ class Draft:
         written_out: Variables of the other tool that are made of others, and written where they are used.
         made_up: Variables that get a made-up value where nothing has one.
         copied: Variables of other env files for a new .env, with the values as they are written there.
+        unset_lines: Lines of ftl.yaml that are comments, with what has to be there before they count.
         written: The text of ftl.yaml, in place of all keys.
+        environment: The first one, where nothing is deployed without one.
         is_of_commits: The other tool built what is committed: nothing that git ignores was in an image.
     """
 
@@ -54,9 +56,11 @@ class Draft:
     files: dict[str, str] = field(default_factory=dict)
     report: TakeoverReport = field(default_factory=TakeoverReport)
     written: str = ""
+    environment: str = ""
     is_of_commits: bool = False
     demanded: set[str] = field(default_factory=set)
     written_out: set[str] = field(default_factory=set)
+    unset_lines: dict[str, str] = field(default_factory=dict)
     made_up: set[str] = field(default_factory=set)
     copied: dict[str, str] = field(default_factory=dict)
 
@@ -111,6 +115,8 @@ def text_of(draft: Draft) -> str:
         out += ["", *lines({"volumes": draft.volumes})]
     if draft.top:
         out += ["", *lines(draft.top)]
+    if draft.unset_lines:
+        out += ["", *(f"# {line}   # {when}" for line, when in draft.unset_lines.items())]
     return "\n".join(out) + "\n"
 
 

@@ -38,10 +38,15 @@ KNOWN = (
 
 @dataclass(frozen=True, slots=True)
 class TakeoverResult:
-    """The result: texts by file name, and the verdict on each key."""
+    """The result: texts by file name, and the verdict on each key.
+
+    Attributes:
+        environment: One that a first deploy is of, where ftl.yaml alone is not meant for one.
+    """
 
     files: Mapping[str, str]
     report: TakeoverReport
+    environment: str = ""
 
 
 def take_over(
@@ -69,7 +74,7 @@ def take_over(
         del others[name]
         todo = "it exists, and is kept as it is: rename it, then `ftl init --from` again, to have this one"
         draft.report.todo(name, todo)
-    return TakeoverResult({file: text_of(draft), **others}, draft.report)
+    return TakeoverResult({file: text_of(draft), **others}, draft.report, draft.environment)
 
 
 def _draft(files: Sequence[Path], folder: Path, variables: Mapping[str, str]) -> Draft:

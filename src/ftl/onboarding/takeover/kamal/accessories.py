@@ -13,7 +13,7 @@ from ftl.onboarding.takeover.compose.keys.text_files import is_text
 from ftl.onboarding.takeover.kamal.accessory_ports import convert_port
 from ftl.onboarding.takeover.kamal.machines.addresses import hosts_of_accessory
 from ftl.onboarding.takeover.kamal.options import convert_option
-from ftl.onboarding.takeover.kamal.proxy import convert_proxy
+from ftl.onboarding.takeover.kamal.proxies.proxy import convert_proxy
 from ftl.onboarding.takeover.kamal.volumes import parted, volumes_of
 from ftl.onboarding.takeover.nodes import entries, items, text
 from ftl.onboarding.takeover.report import UNKNOWN_KEY, Verdict
@@ -97,9 +97,11 @@ def _volumes(kamal: KamalConversion, key: str, options: dict[str, Node]) -> list
         if source.startswith("/"):
             volumes.append(f"{source}:{target}")
             continue
-        volumes.append(f"{name}_{re.sub(r'[^a-z0-9]+', '_', source.lower()).strip('_')}:{target}")
+        volume = f"{name}_{re.sub(r'[^a-z0-9]+', '_', source.lower()).strip('_')}"
+        volumes.append(f"{volume}:{target}")
         path = f"~/{kamal.draft.name}-{key}/{source}"
-        todo = f"Kamal keeps it in {path} on the server: copy it into the volume, or mount that path"
+        copy = f"docker run --rm -v {path}:/from -v {kamal.project}_{volume}:/to busybox cp -a /from/. /to"
+        todo = f"Kamal keeps it in {path} on the server: once it has stopped, copy it there into the volume, `{copy}`"
         kamal.add(f"accessories.{key}.directories", Verdict.NEEDS_YOU, todo, item)
         kamal.draft.note(name, f"directories: {todo}")
     return volumes

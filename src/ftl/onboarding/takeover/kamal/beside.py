@@ -13,7 +13,7 @@ from ftl.onboarding.takeover.kamal.secrets.sources import sources_of
 from ftl.onboarding.takeover.nodes import text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from ftl.config.yaml.tree import MappingNode
@@ -30,16 +30,23 @@ class KamalFiles:
         top: The folder of the app.
         secrets: The file with the secrets; others have its name with an ending.
         destination: The destination that they are of; empty: none.
+        elsewhere: Secrets that every destination has, where nothing is deployed without one.
     """
 
     top: Path
     secrets: str = ".kamal/secrets"
     hooks: str = ".kamal/hooks"
     destination: str = ""
+    elsewhere: frozenset[str] = frozenset()
+
+    def with_destinations(self, names: Iterable[str]) -> KamalFiles:
+        """The files of no destination, where nothing is deployed without one of these."""
+        each = [{name for _, name, _ in self.of(destination).lines()} for destination in names]
+        return replace(self, elsewhere=frozenset(set.intersection(*each)) if each else frozenset())
 
     def of(self, destination: str) -> KamalFiles:
         """The files of a destination: the common secrets and its own, never those of none."""
-        return replace(self, destination=destination)
+        return replace(self, destination=destination, elsewhere=frozenset())
 
     @property
     def own_secrets(self) -> str:

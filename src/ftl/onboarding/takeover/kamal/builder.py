@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ftl.config.values import addresses
+from ftl.onboarding.takeover.kamal.declared import secrets_of
 from ftl.onboarding.takeover.nodes import entries, is_valid, items, text
 from ftl.onboarding.takeover.report import Verdict
 
@@ -56,7 +57,10 @@ def build_of(kamal: KamalConversion) -> dict[str, object]:
 
 def _secrets(kamal: KamalConversion, build: dict[str, object], name: str, node: Node) -> None:
     wanted = [text(item) for item in items(node)]
-    known = [item for item in wanted if item in kamal.texts.variables]
+    printed = {item: source for item in wanted if (source := kamal.sources.printed.get(item)) is not None}
+    if printed:
+        kamal.draft.top["secrets"] = {**secrets_of(kamal.draft), **printed}
+    known = [item for item in wanted if item in kamal.texts.variables or item in printed]
     if known:
         build["secrets"] = known
     missing = [item for item in wanted if item not in known]
@@ -91,5 +95,7 @@ def _cache(kamal: KamalConversion, build: dict[str, object], name: str, node: No
         build["cache"] = "gha"
         kamal.add(name, Verdict.CHANGED, "build.cache", node)
     else:
-        todo = "write the repository of the cache, with its registry, as `build.cache`"
+        image = kamal.text(entries(node).get("image")) or f"{kamal.text(kamal.root.get('image'))}-build-cache"
+        server = kamal.text(entries(kamal.root.get("registry")).get("server")) or "docker.io"
+        todo = f"write `cache: {server}/{image}` below `build`, and log in to {server}; FTL writes it where $CI is set"
         kamal.add(name, Verdict.NEEDS_YOU, todo, node)

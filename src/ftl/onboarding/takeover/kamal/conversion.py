@@ -44,7 +44,7 @@ class KamalConversion:
         self.primary = "web"
         self.roles: Mapping[str, Node] = {}
         self.sourced: frozenset[str] = frozenset()
-        self.sources = SecretSources({}, {}, {}, {})
+        self.sources = SecretSources({}, {}, {}, {}, {})
         self.asked: dict[str, None] = {}
         self.cron_roles: dict[str, tuple[str, Sequence[str]]] = {}
         self.project = f"{draft.name}-{destination}" if destination else draft.name
@@ -85,7 +85,9 @@ class KamalConversion:
             name, _, source = text(item).partition(":")
             env[name] = self._secret(name, source or name)
         if known.get("tags") is not None:
-            self.add(f"{key}.tags", Verdict.NEEDS_YOU, "env is the same on the whole server", known["tags"])
+            names = ", ".join(entries(known["tags"]))
+            todo = f"a service has the same env on all servers: write what {names} set into env, or a service for each"
+            self.add(f"{key}.tags", Verdict.NEEDS_YOU, todo, known["tags"])
         if node is not None:
             self.add(key, Verdict.CHANGED, "env; secrets are `${NAME}`", node)
         return env

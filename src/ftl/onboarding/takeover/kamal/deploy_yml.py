@@ -6,12 +6,14 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ftl.config.project_files import PRODUCTION
 from ftl.config.yaml.locations import display_path
 from ftl.onboarding.names import project_name, service_name
 from ftl.onboarding.takeover.compose.addresses.hosts import replace_host
 from ftl.onboarding.takeover.draft import Draft, text_of
 from ftl.onboarding.takeover.kamal.accessories import accessories
 from ftl.onboarding.takeover.kamal.aliases import report_aliases
+from ftl.onboarding.takeover.kamal.app_variables import give_variables, variables_read
 from ftl.onboarding.takeover.kamal.beside import (
     files_beside,
     secret_sources,
@@ -19,6 +21,12 @@ from ftl.onboarding.takeover.kamal.beside import (
 )
 from ftl.onboarding.takeover.kamal.builder import build_of
 from ftl.onboarding.takeover.kamal.conversion import KamalConversion
+from ftl.onboarding.takeover.kamal.declared import (
+    declare_asked,
+    declare_computed,
+    leave_registry_secrets,
+    secrets_of,
+)
 from ftl.onboarding.takeover.kamal.files import parse_configuration
 from ftl.onboarding.takeover.kamal.hooks import convert_hooks
 from ftl.onboarding.takeover.kamal.machines.addresses import write_addresses
@@ -31,7 +39,7 @@ from ftl.onboarding.takeover.kamal.other_files import (
     report_other_files,
     report_secrets,
 )
-from ftl.onboarding.takeover.kamal.proxy import REMOVE_TRAEFIK
+from ftl.onboarding.takeover.kamal.proxies.proxy import REMOVE_TRAEFIK
 from ftl.onboarding.takeover.kamal.ruby_schedules import report_ruby_schedules
 from ftl.onboarding.takeover.kamal.volumes import volumes_of
 from ftl.onboarding.takeover.nodes import ComposeTexts, entries, items, text
@@ -61,6 +69,7 @@ _LEFT_OUT = {
     "image": "the built image goes to the server over SSH, without a registry",
     "registry": "images go over SSH; for base images, credentials of `docker login` are used",
 }
+_OF_DATA = re.compile(r"\b(?:volumes?(?:\[\d+\])?|directories)(?:$|: )")
 _COMMITS = {("git", "rev-parse", *option, "HEAD") for option in ((), ("--short",))}
 _PROTECTED = (
     "protected: changes of an environment need `-e NAME` ($FTL_ENV is not enough), a deploy a checkout without "
@@ -77,15 +86,22 @@ def take_over(file: Path, base: Path, variables: Mapping[str, str]) -> Draft:
     """
     whole = parse_configuration(file)
     root = whole.root
-    beside = files_beside(file, root)
-    draft = _draft(root, file, base, variables, beside, whole.computed)
-    _report_erb(draft, whole, ".env", variables)
     paths = {
         path.name.removeprefix("deploy.").removesuffix(".yml"): path
         for path in sorted(file.parent.glob("deploy.*.yml"))
     }
+    is_overlaid = bool(paths) and text(root.get("require_destination")) == "true"
+    beside = files_beside(file, root)
+    beside = beside.with_destinations(paths) if is_overlaid else beside
+    read = variables_read(beside.top)
+    draft = _draft(root, file, base, variables, beside, whole.computed)
+    give_variables(draft, read, beside.top)
+    _report_erb(draft, whole, ".env", variables)
+    if is_overlaid:
+        _leave_to_destinations(draft)
+        draft.environment = next((name for name in paths if name not in PRODUCTION), next(iter(paths)))
     report_secrets(draft, beside, variables)
-    report_other_files(draft, beside, {*paths})
+    report_other_files(draft, beside, {*paths}, is_overlaid=is_overlaid)
     report_ruby_schedules(draft, beside.top)
     for name, path in paths.items():
         own_file = parse_configuration(path, is_whole=False)
@@ -94,6 +110,7 @@ def take_over(file: Path, base: Path, variables: Mapping[str, str]) -> Draft:
         own = beside.of(name)
         computed = [*whole.computed, *own_file.computed]
         other = _draft(merged(root, over), file, base, given, own, computed)
+        give_variables(other, read, beside.top)
         _report_erb(other, whole, ".env", given)
         _report_erb(other, own_file, f".env.{name}", given)
         notes = report_destination_secrets(draft, other, own, given)
@@ -109,6 +126,20 @@ def take_over(file: Path, base: Path, variables: Mapping[str, str]) -> Draft:
     return draft
 
 
+def _leave_to_destinations(draft: Draft) -> None:
+    """Leave domain and data to the destinations, each of which has them in its file: no other deploy is meant."""
+    draft.domain = None
+    draft.report.rows = [
+        row
+        for row in draft.report.rows
+        if row.verdict is not Verdict.NEEDS_YOU or not _OF_DATA.search(row.key)
+    ]
+    notes = {
+        item: [text for text in texts if not _OF_DATA.match(text)] for item, texts in draft.notes.items()
+    }
+    draft.notes = {item: texts for item, texts in notes.items() if texts}
+
+
 def _report_erb(
     draft: Draft, configuration: KamalConfiguration, env_file: str, variables: Mapping[str, str]
 ) -> None:
@@ -118,7 +149,7 @@ def _report_erb(
         key, how = f"${{{value.name}}}", f"Kamal computes it by {value.where}"
         location = replace(configuration.root.location, line=value.line)
         is_variable = re.search(rf"\$\{{{value.name}\b", text) is not None
-        if value.name in _secrets_of(draft) and value.command:
+        if value.name in secrets_of(draft) and value.command:
             is_commit = value.command in _COMMITS
             masked = (
                 "; as the commit of the release it is not masked" if is_commit else ", and masks it as one"
@@ -134,33 +165,6 @@ def _report_erb(
     for line, code in configuration.dropped.items():
         reason = f"`{code}` is not evaluated: what it computes is a variable where it is used"
         draft.report.add(f"ERB in line {line}", Verdict.LEFT_OUT, reason)
-
-
-def _secrets_of(draft: Draft) -> dict[str, object]:
-    secrets = draft.top.get("secrets")
-    return secrets if isinstance(secrets, dict) else {}
-
-
-def _declare_computed(draft: Draft, computed: Sequence[ComputedValue], variables: Mapping[str, str]) -> None:
-    """Declare values as secrets that are fetched when a deploy needs them, unless they are set already."""
-    text = text_of(draft)
-    sources = {
-        value.name: value.source
-        for value in computed
-        if value.name not in variables and f"${{{value.name}}}" in text
-    }
-    if sources:
-        draft.top["secrets"] = {**_secrets_of(draft), **sources}
-
-
-def _declare_asked(kamal: KamalConversion) -> None:
-    """Declare secrets that nothing has as variables: the file is valid, and a deploy refuses until they are set."""
-    sources = {name: {"env": name} for name in kamal.asked}
-    if sources:
-        kamal.draft.top["secrets"] = {**_secrets_of(kamal.draft), **sources}
-    for name in kamal.asked.keys() - kamal.sourced - kamal.texts.unset.keys():
-        todo = "it is not set here, and no deploy starts without it: set it in .env or the environment"
-        kamal.add(f"${{{name}}}", Verdict.NEEDS_YOU, todo)
 
 
 def _service(kamal: KamalConversion, node: Node) -> None:
@@ -193,11 +197,13 @@ def _draft(
         draft.top["secrets"] = dict(secrets)
     given = {**dict.fromkeys((*secrets, *(value.name for value in computed)), ""), **variables}
     kamal = KamalConversion(draft, root, base, given, beside.destination)
-    kamal.sourced, kamal.sources = frozenset(name for _, name, _ in beside.lines()), sources
+    kamal.sourced = frozenset(name for _, name, _ in beside.lines()) | beside.elsewhere
+    kamal.sources = sources
     _convert(kamal)
+    leave_registry_secrets(kamal)
     convert_hooks(kamal, beside)
-    _declare_asked(kamal)
-    _declare_computed(draft, computed, variables)
+    declare_asked(kamal, beside.elsewhere)
+    declare_computed(draft, computed, variables)
     return draft
 
 

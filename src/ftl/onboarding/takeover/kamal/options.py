@@ -60,10 +60,11 @@ def report_assets(kamal: KamalConversion, role: str, key: str, node: Node) -> No
     if not folder:
         kamal.add(key, Verdict.LEFT_OUT, "it is empty", node)
         return
+    from ftl.onboarding.takeover.kamal.proxies.assets import lines_that_keep
+
     name = service_name(role)
     gone = "a page from before a deploy gets 404 for an asset that only the old release has, until it is loaded again"
-    keep = f"`RUN cp -a {folder} /assets` at the end of the Dockerfile, `volumes: [assets:{folder}]` and"
-    todo = f"{gone}. To keep them as Kamal did: {keep} `hooks: {{pre: cp -a /assets/. {folder}/}}` of {name}, or a CDN"
+    todo = f"{gone}. To keep them as Kamal did: {lines_that_keep(kamal, folder)} of {name}, or a CDN"
     kamal.add(key, Verdict.NEEDS_YOU, todo, node)
     kamal.draft.note(name, f"{key}: {todo}")
 

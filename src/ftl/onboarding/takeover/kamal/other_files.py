@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ftl.onboarding.takeover.draft import text_of
 from ftl.onboarding.takeover.kamal.beside import secret_sources
+from ftl.onboarding.takeover.kamal.declared import secrets_of
 from ftl.onboarding.takeover.kamal.secrets.shell import REFERENCE
 from ftl.onboarding.takeover.kamal.secrets.vaults import SIGN_IN
 from ftl.onboarding.takeover.report import KeyReport, Verdict
@@ -29,7 +30,7 @@ def secret_rows(draft: Draft, beside: KamalFiles, variables: Mapping[str, str]) 
     lines = [*beside.lines()]
     values = {name: value for _, name, value in lines}
     sources = secret_sources(beside)
-    written = text_of(draft)
+    written, declared = text_of(draft), secrets_of(draft)
     direct = {name for name in values if name in draft.written_out or _is_used(name, written)}
     used = _used(direct, values, sources)
     env_file = f".env.{beside.destination}" if beside.destination else ".env"
@@ -39,18 +40,22 @@ def secret_rows(draft: Draft, beside: KamalFiles, variables: Mapping[str, str]) 
         passed_on = re.fullmatch(r"[\"']?\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?[\"']?", value)
         other = sources.aliases.get(name)
         if value.strip('"').startswith("$(kamal secrets fetch ") and name in used - direct:
-            row = Verdict.CHANGED, "commands of the vault's CLI, one for each secret"
+            takers = (own for key, own in sources.declared.items() if name in _names_in(values.get(key, "")))
+            signed_in = next(filter(None, map(_signed_in, takers)), "")
+            row = Verdict.CHANGED, f"commands of the vault's CLI, one for each secret{signed_in}"
+        elif name in declared and name in sources.printed:
+            row = Verdict.CHANGED, f"secrets.{name}{ftl_file}: a command that prints it, for the build"
         elif name in draft.written_out:
             own = " and ".join(sources.parts.get(name, ()))
             own = f"; {own} is in place of what may be secret in it" if own else ""
             row = Verdict.CHANGED, f"its text, with the other variables in it, where {name} is used{own}"
-        elif name not in used and source is None:
+        elif name not in used and (source is None or name not in declared):
             row = Verdict.LEFT_OUT, "nothing in ftl.yaml uses it"
         elif source == {"env": other} and other not in variables and name in used:
             todo = f"secrets.{name}{ftl_file} is the variable {other}, which is not set now: set it before a deploy"
             row = Verdict.NEEDS_YOU, f"{todo}, in the environment or {env_file}"
         elif source is not None and source != {"env": name}:
-            row = Verdict.CHANGED, f"secrets.{name}{ftl_file}{_of(other)}{_signed_in(source)}"
+            row = Verdict.CHANGED, f"secrets.{name}{ftl_file}{_of(other)}"
         elif "$(" in value:
             how = f"set it before a deploy: `export {name}=...`, as {place} has it"
             row = Verdict.NEEDS_YOU, f"{how}, or write a command in `secrets`{ftl_file}"
@@ -73,9 +78,13 @@ def _used(direct: set[str], values: Mapping[str, str], sources: SecretSources) -
     while new:
         found |= new
         taken = [name for name in new if "$(kamal " not in values[name] or name in sources.declared]
-        named = {match[1] or match[2] for name in taken for match in REFERENCE.finditer(values[name])}
+        named = {other for name in taken for other in _names_in(values[name])}
         new = (named & values.keys()) - found
     return found
+
+
+def _names_in(value: str) -> set[str]:
+    return {match[1] or match[2] for match in REFERENCE.finditer(value)}
 
 
 def _of(other: str | None) -> str:
@@ -147,7 +156,9 @@ def _missing_rows(other: Draft, beside: KamalFiles) -> Iterator[KeyReport]:
             yield KeyReport(f"{beside.own_secrets}: {name}", Verdict.NEEDS_YOU, todo)
 
 
-def report_other_files(draft: Draft, beside: KamalFiles, destinations: set[str]) -> None:
+def report_other_files(
+    draft: Draft, beside: KamalFiles, destinations: set[str], *, is_overlaid: bool
+) -> None:
     """Report secrets that belong to no destination, and parts of Kamal on the server."""
     secrets = beside.top / beside.secrets
     for path in sorted(secrets.parent.glob(f"{secrets.name}.*")):
@@ -155,10 +166,10 @@ def report_other_files(draft: Draft, beside: KamalFiles, destinations: set[str])
         if name not in destinations:
             todo = f"there is no deploy.{name}.yml: write its commands as `secrets` into an ftl.{name}.yaml"
             draft.report.add(f"{beside.secrets}.{name}", Verdict.NEEDS_YOU, todo)
-    _report_server(draft)
+    _report_server(draft, " of each destination (`-d NAME`)" if is_overlaid else "")
 
 
-def _report_server(draft: Draft) -> None:
+def _report_server(draft: Draft, whose: str) -> None:
     """Tell what of Kamal must stop before the first deploy; its proxy only goes by force while an app is installed."""
     keys = {row.key for row in draft.report.rows}
     commands = ["kamal app stop"]
@@ -170,5 +181,6 @@ def _report_server(draft: Draft) -> None:
     commands.append("kamal traefik remove" if is_kamal_1 else "kamal proxy remove --force")
     in_use.append(f"{'Traefik' if is_kamal_1 else 'kamal-proxy'} the ports 80 and 443")
     run = ", ".join(f"`{command}`" for command in commands)
-    todo = f"on the server of Kamal, run {run} before the first deploy: until then, {' and '.join(in_use)} are in use"
+    until = f"until then, {' and '.join(in_use)} are in use"
+    todo = f"on the server of Kamal, run {run}{whose} before the first deploy: {until}"
     draft.report.add("the server", Verdict.NEEDS_YOU, todo)

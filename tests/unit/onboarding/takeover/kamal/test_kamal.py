@@ -153,7 +153,7 @@ def test_routes_of_roles_and_accessories(tmp_path: Path) -> None:
         "monitoring": [("monitor.example.com", "/", False)],
     }
     assert project.proxy.tls != "off"
-    assert "`certificate` and `key` of `proxy`" in words(report, "proxy.ssl")
+    assert "`proxy: {certificate: certs/fullchain.pem, key: certs/key.pem}`" in words(report, "proxy.ssl")
     assert [(server.host, server.roles) for server in project.servers] == [
         ("10.0.0.1", ("web", "jobs", "admin")),
         ("10.0.0.2", ("web",)),

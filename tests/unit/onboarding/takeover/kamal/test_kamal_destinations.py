@@ -12,6 +12,7 @@ from ftl.config.read.parts import ALL_SECRETS, Fetch
 from ftl.config.variables.sources import read_variables, variables_of
 from ftl.errors import ConfigError
 from ftl.onboarding.takeover.report import Verdict
+from ftl.onboarding.takeover.taking_over import take_over
 from tests.unit.onboarding.takeover.kamal.test_kamal import HEAD, words
 from tests.unit.onboarding.takeover.test_others import taken, verdicts
 
@@ -205,3 +206,31 @@ env: {clear: {RAILS_ENV: staging}}
         == project.server
     )
     assert words(report, "deploy.staging.yml").endswith("`ftl -e staging deploy`")
+
+
+def test_what_only_destinations_deploy_is_in_their_files(tmp_path: Path) -> None:
+    """Kamal refuses a deploy without one: nothing is made up for ftl.yaml alone, or to be copied to it."""
+    text = FILES["config/deploy.yml"] + "require_destination: true\nproxy: {host: shop.test, ssl: true}\n"
+    text += "accessories: {db: {image: postgres:16, host: 192.0.2.1, directories: ['data:/d'], "
+    text += "env: {secret: [POSTGRES_PASSWORD]}}}\n"
+    secrets = "DB=$(echo a)\nKEY=$(cat key)\nPOSTGRES_PASSWORD=$DB\n"
+    files = {
+        **FILES,
+        "config/deploy.yml": text,
+        "config/deploy.production.yml": "",
+        ".kamal/secrets.staging": secrets,
+        ".kamal/secrets.production": secrets,
+    }
+    del files[".kamal/secrets"]
+    _, report = taken(tmp_path, "config/deploy.yml", files)
+    assert not (tmp_path / ".env").exists()
+    assert "domain: shop.example.com" in (tmp_path / "ftl.yaml").read_text()
+    assert "domain: shop.test" in (tmp_path / "ftl.production.yaml").read_text()
+    assert verdicts(report)["${POSTGRES_PASSWORD}"] is Verdict.CHANGED
+    assert "accessories.db.directories" not in verdicts(report)
+    row = words(report, "deploy.production.yml: accessories.db.directories")
+    assert "-v ~/shop-db/data:/from -v shop-production_db_data:/to" in row
+    assert "`-d NAME`" in words(report, "the server")
+    result = take_over([tmp_path / "config/deploy.yml"], tmp_path, {})
+    assert result.environment == "staging"
+    assert staging(tmp_path).dependencies[0].env["POSTGRES_PASSWORD"] == "a"

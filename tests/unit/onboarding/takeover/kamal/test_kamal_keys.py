@@ -193,9 +193,33 @@ def test_a_required_destination_is_protected(tmp_path: Path, value: str, text: s
 )
 def test_assets_of_the_old_release_are_gone_after_the_switch(tmp_path: Path, text: str) -> None:
     """The row says who notices, and has the lines that keep them."""
-    _, report = taken(tmp_path, "deploy.yml", {"deploy.yml": HEAD + text})
+    _, report = taken(
+        tmp_path, "deploy.yml", {"deploy.yml": HEAD + text, "Dockerfile": "FROM x\nUSER 1000:1000\n"}
+    )
     row = next(row for row in report.rows if row.key.endswith("asset_path"))
     assert row.verdict is Verdict.NEEDS_YOU
-    for words_of_row in ("gets 404", "`volumes: [assets:/rails/public/assets]`", "of web, or a CDN"):
+    copied = "cp -a /rails/public/assets /assets && chown -R 1000 /rails/public/assets` before `USER` of Dockerfile"
+    for words_of_row in ("gets 404", copied, "`volumes: [assets:/rails/public/assets]`", "of web, or a CDN"):
         assert words_of_row in row.text
     assert f"# TO DO {row.key}: a page" in (tmp_path / "ftl.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "said"),
+    [
+        ("builder: {cache: {type: registry, image: c}}", "builder.cache", "`cache: docker.io/c`"),
+        (
+            "builder: {cache: {type: registry}}\nregistry: {server: ghcr.io}",
+            "builder.cache",
+            "ghcr.io/me/shop-build-cache",
+        ),
+        ("env: {clear: {A: b}, tags: {eu: {A: c}, us: {}}}", "env.tags", "what eu, us set"),
+        ("proxy: {buffering: {requests: true}}", "proxy.buffering", "of any size"),
+        ("proxy: {response_timeout: 9}", "proxy.response_timeout", "as long as the app takes"),
+    ],
+)
+def test_a_row_says_what_there_is_instead(tmp_path: Path, text: str, key: str, said: str) -> None:
+    """Not only that a key has no place."""
+    head = "service: shop\nimage: me/shop\nservers: [192.0.2.1]\n"
+    _, report = taken(tmp_path, "deploy.yml", {"deploy.yml": f"{head}{text}\n"})
+    assert said in words(report, key)

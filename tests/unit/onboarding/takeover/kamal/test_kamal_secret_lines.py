@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.errors import ConfigError
+from ftl.config.loading import load_secrets
+from ftl.config.project_files import ProjectFiles
+from ftl.config.variables.sources import read_variables
+from ftl.errors import ConfigError, FtlError
 from ftl.onboarding.takeover.kamal.secrets.sources import sources_of
 from ftl.onboarding.takeover.report import Verdict
 from tests.unit.onboarding.takeover.kamal.test_kamal import words
@@ -33,7 +37,7 @@ def values(text: str) -> dict[str, str]:
     [
         ("B=$(op read op://x/y)", {"command": "op read op://x/y"}),
         ("B=$(cat config/master.key)", {"file": "config/master.key"}),
-        (VAULT + "B=$(kamal secrets extract PW $S)", {"command": ["op", "read", "op://Shop/prod/PW"]}),
+        (VAULT + "B=$(kamal secrets extract PW $S)", {"command": "op read op://Shop/prod/PW"}),
         ("C=$(op read op://x/y)\nB=$C", {"command": "op read op://x/y"}),
         ("B=$B", {"env": "B"}),
         ("B=plain", {"env": "B"}),
@@ -76,7 +80,8 @@ def test_a_text_with_others_in_it(value: str, text: str | None) -> None:
         ("$(get $E)", 'get "$OTHER"'),
         ("$(get $PLAIN)", "get $PLAIN"),
         ("$(get ${X:-1})", "get $${X:-1}"),
-        ("postgres://u:$(get $B)@h", 'printf %s "postgres://u:$(get "$(op read op://x/y)")@h"'),
+        ("postgres://u:$(get $B)@$E", 'printf %s "postgres://u:$(get "$(op read op://x/y)")@$OTHER"'),
+        ("x-$(get $B)-$FAR", 'printf %s "x-$(get "$(op read op://x/y)")-$${FAR:?}"'),
         ("$(get '$B')", None),
         ("$(get $J)", None),
         ("$(get `x`)", None),
@@ -166,17 +171,36 @@ def test_the_file_has_them_where_they_are_used(tmp_path: Path) -> None:
     assert words(report, ".kamal/secrets: PW") == "secrets.PW"
 
 
-def test_a_text_for_the_build_is_a_line_of_the_env_file(tmp_path: Path) -> None:
-    """A build has secrets by their names: the row has the line."""
+def test_a_text_for_the_build_is_printed_by_a_command(tmp_path: Path) -> None:
+    """A build has secrets by their names; one that is secret in part is a line of .env, which the row has."""
     files = {
-        "config/deploy.yml": f"{HEAD}builder: {{arch: amd64, secrets: [GEMS, NONE]}}\n",
-        ".kamal/secrets": "T=$(echo t)\nGEMS=gems.test:$T\n",
+        "config/deploy.yml": f"{HEAD}builder: {{arch: amd64, secrets: [GEMS, PIP, NONE]}}\n",
+        ".kamal/secrets": "T=$(echo t)\nGEMS=x:$T/$U\nPIP=https://u:hunter2@x/$T\n",
     }
     _, report = taken(tmp_path, "config/deploy.yml", files)
     row = words(report, "builder.secrets")
-    assert row == (
-        "set NONE, write `GEMS=gems.test:${T}` into .env, and write GEMS, NONE as `secrets` below `build`"
+    assert row.startswith(
+        "set NONE, write `PIP=https://u:${PIP_PART}@x/${T}` into .env, and write PIP, NONE as"
     )
+    assert words(report, ".kamal/secrets: GEMS") == "secrets.GEMS: a command that prints it, for the build"
+    secrets = load_secrets(ProjectFiles(tmp_path / "ftl.yaml", read_variables(tmp_path, os.environ)))
+    with pytest.raises(FtlError, match="U: parameter not set"):
+        secrets.fetch_all([secrets.declared["GEMS"]])
+    (tmp_path / ".env").write_text("U=u\n")
+    secrets = load_secrets(ProjectFiles(tmp_path / "ftl.yaml", read_variables(tmp_path, os.environ)))
+    assert secrets.fetch_all([secrets.declared["GEMS"]]) == {"GEMS": "x:t/u"}
+
+
+def test_a_secret_of_the_registry_alone_is_not_declared(tmp_path: Path) -> None:
+    """FTL sends images over SSH; one that the app uses, too, is."""
+    files = {
+        "config/deploy.yml": f"{HEAD}registry: {{username: [USER], password: [TOKEN]}}\n"
+        "env: {secret: [TOKEN]}\n",
+        ".kamal/secrets": "USER=$(gh api user)\nTOKEN=$(gh auth token)\n",
+    }
+    project, report = taken(tmp_path, "config/deploy.yml", files)
+    assert [secret.name for secret in project.secrets] == ["TOKEN"]
+    assert verdicts(report)[".kamal/secrets: USER"] is Verdict.LEFT_OUT
 
 
 def test_a_variable_in_a_text_must_be_set(tmp_path: Path) -> None:
@@ -202,4 +226,4 @@ def test_the_tool_of_a_vault_asks_for_nothing(tmp_path: Path) -> None:
         ".kamal/secrets": VAULT + "PW=$(kamal secrets extract PW $S)\n",
     }
     _, report = taken(tmp_path, "config/deploy.yml", files)
-    assert "first `op signin`" in words(report, ".kamal/secrets: PW")
+    assert "first `op signin`" in words(report, ".kamal/secrets: S")

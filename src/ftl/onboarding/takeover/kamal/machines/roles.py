@@ -11,7 +11,7 @@ from ftl.onboarding.takeover.kamal.machines.addresses import hosts_of
 from ftl.onboarding.takeover.kamal.machines.cron_roles import convert_cron_role
 from ftl.onboarding.takeover.kamal.machines.crontabs import crontabs_of
 from ftl.onboarding.takeover.kamal.options import convert_option
-from ftl.onboarding.takeover.kamal.proxy import convert_proxies
+from ftl.onboarding.takeover.kamal.proxies.proxy import convert_proxies
 from ftl.onboarding.takeover.nodes import entries, items, text
 from ftl.onboarding.takeover.report import Verdict
 

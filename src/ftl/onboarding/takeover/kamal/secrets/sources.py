@@ -38,12 +38,14 @@ class SecretSources:
         composed: Texts with others in them, which are written where the secret is used.
         aliases: The other name of those that have the source of another line, or of a variable.
         parts: Of texts that are secret in part, the variables in place of those parts.
+        printed: Sources of the texts without such parts, for uses that take no text: `build.secrets`.
     """
 
     declared: Mapping[str, dict[str, object]]
     composed: Mapping[str, str]
     aliases: Mapping[str, str]
     parts: Mapping[str, tuple[str, ...]]
+    printed: Mapping[str, dict[str, object]]
 
 
 def sources_of(values: Mapping[str, str]) -> SecretSources:
@@ -59,6 +61,11 @@ def sources_of(values: Mapping[str, str]) -> SecretSources:
         composed={name: source for name, source in found.items() if isinstance(source, str)},
         aliases=lines.aliases,
         parts=lines.parts,
+        printed={
+            name: source
+            for name, text in found.items()
+            if isinstance(text, str) and name not in lines.parts and (source := lines.printed(name))
+        },
     )
 
 
@@ -88,6 +95,29 @@ class _Lines:
         finally:
             self._open.remove(name)
 
+    def printed(self, name: str) -> dict[str, object] | None:
+        """A command that prints a text with others in it; None where a shell has none of them."""
+        text = self._values[name]
+        text = text[1:-1] if text[0] == text[-1] == '"' else text
+        try:
+            return self._in_quotes(name, text)
+        except NotInShell:
+            return None
+
+    def _opened(self, name: str, text: str) -> str:
+        """A line inside of double quotes; in a circle, it is a variable of the environment."""
+        is_open = name in self._open
+        self._open.add(name)
+        try:
+            return script_of(text, self._needed_in_shell, quoted=True)
+        finally:
+            if not is_open:
+                self._open.remove(name)
+
+    def _in_quotes(self, name: str, text: str) -> dict[str, object]:
+        script = self._opened(name, text)
+        return {"command": ["sh", "-c", literal(f'printf %s "{script}"')]}
+
     def _source(self, name: str, value: str) -> dict[str, object] | str | None:
         if value[:1] == "'":
             return None
@@ -96,7 +126,10 @@ class _Lines:
             is_file = len(words) == 2 and words[0] == "cat"
             return {"file": words[1]} if is_file else {"command": _written(words)}
         if vault := vault_source(text, self._values):
-            return vault
+            command = vault["command"]
+            return (
+                {**vault, "command": _written([*map(str, command)])} if isinstance(command, list) else vault
+            )
         if match := REFERENCE.fullmatch(text):
             return self._alias(name, match[1] or match[2])
         if "`" in text or _KAMAL.search(text):
@@ -108,8 +141,7 @@ class _Lines:
         if "$(" in text:
             if _HIDDEN in _hidden(_INNER.sub(_VARIABLE, REFERENCE.sub(_VARIABLE, text))):
                 return None
-            script = script_of(text, self._in_shell, quoted=True)
-            return {"command": ["sh", "-c", literal(f'printf %s "{script}"')]}
+            return self._in_quotes(name, text)
         return self._composed(name, text)
 
     def _alias(self, name: str, other: str) -> dict[str, object] | str | None:
@@ -140,12 +172,18 @@ class _Lines:
                 written.append(literal(piece))
         return "".join(written)
 
+    def _needed_in_shell(self, name: str) -> str:
+        """A line for a shell, which ends where a variable of the environment is not set."""
+        return self._in_shell(name) or f"${{{name}:?}}"
+
     def _in_shell(self, name: str) -> str | None:
         """The command that prints a line, for a shell; None for a variable of the environment or .env."""
         source = self.source(name) if name in self._values else None
         match source:
             case None:
                 return None
+            case str() if name not in self.parts:
+                return self._opened(name, self._values[name].strip('"'))
             case {"env": other}:
                 return f"${other}"
             case {"file": path}:

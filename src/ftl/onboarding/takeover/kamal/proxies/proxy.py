@@ -9,7 +9,8 @@ from ftl.config.values import addresses
 from ftl.config.yaml.tree import MappingNode, is_null
 from ftl.onboarding.names import service_name
 from ftl.onboarding.takeover.compose.proxies.labels import labelled_routes
-from ftl.onboarding.takeover.kamal.health_check import health_check_of
+from ftl.onboarding.takeover.kamal.proxies.certificates import convert_certificate, report_tls
+from ftl.onboarding.takeover.kamal.proxies.health_check import health_check_of
 from ftl.onboarding.takeover.nodes import entries, is_valid, items, pairs, text
 from ftl.onboarding.takeover.report import Verdict
 
@@ -34,6 +35,13 @@ REMOVE_TRAEFIK = (
     "routers are `routes`"
 )
 _ACME_EMAIL = re.compile(r"certificates?resolvers\.[^.]+\.acme\.email", re.IGNORECASE)
+_LEFT_OUT = {
+    "response_timeout": "the proxy waits for an answer as long as the app takes",
+    "buffering": "the proxy passes requests and answers of any size on as they come: a limit is for the app to keep",
+    "logging": "`ftl logs --proxy` prints each request",
+    "ssl_redirect": "the proxy redirects HTTP to HTTPS where it has a certificate",
+    "run": "the proxy has the ports 80 and 443, and is set up by the first deploy",
+}
 _FALSE = ("false", "no", "off")
 _TRUSTED = (
     "Kamal passes X-Forwarded-* of any client on: write `proxy: {trusted_proxies: [...]}`, the address ranges of "
@@ -103,8 +111,7 @@ def _first_proxy(kamal: KamalConversion, role: str, own: Node | None) -> None:
         kamal.add(f"servers.{role}.proxy", Verdict.CHANGED, "port, routes and health_check", own)
     ssl = options.get("ssl")
     if isinstance(ssl, MappingNode):
-        todo = "write its files as `certificate` and `key` of `proxy`; without them FTL gets one from an authority"
-        kamal.add("proxy.ssl", Verdict.NEEDS_YOU, todo, ssl)
+        convert_certificate(kamal, service_name(role), ssl)
     elif text(ssl) != "true" and options:
         kamal.draft.top["proxy"] = {"tls": "off"}
         kamal.add("proxy.ssl", Verdict.CHANGED, "proxy.tls: off", ssl)
@@ -154,12 +161,14 @@ def convert_proxy(
         for host in hosts_or_none
         for prefix in (prefixes or ["/"])
     ]
+    if path != "proxy":
+        report_tls(kamal, f"{path}.ssl", options.get("ssl"))
     keys["health_check"] = health_check_of(kamal, options.get("healthcheck"), f"{path}.healthcheck")
     for key, value in options.items():
         if key == "forward_headers" and text(value) == "true":
             kamal.add(f"{path}.{key}", Verdict.NEEDS_YOU, _TRUSTED, value)
         elif key not in _KNOWN:
-            kamal.add(f"{path}.{key}", Verdict.LEFT_OUT, "FTL's proxy decides", value)
+            kamal.add(f"{path}.{key}", Verdict.LEFT_OUT, _LEFT_OUT.get(key, "FTL's proxy decides"), value)
 
 
 def _of_version_1(kamal: KamalConversion, role: str, keys: dict[str, object]) -> None:

@@ -1,0 +1,1 @@
+"""Kamal's proxy: routes, health checks and certificates."""
