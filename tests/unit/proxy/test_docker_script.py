@@ -77,14 +77,14 @@ def test_a_start_is_tried_again_where_managers_of_an_overlay_are_late(
     calls = tmp_path / "calls"
     stub = tmp_path / "docker"
     stub.write_text(
-        f"#!/bin/sh\necho \"$*\" >>{calls}\n[ $(wc -l <{calls}) -gt {refusals} ] && exit\necho '{words}' >&2\nexit 1\n"
+        f"#!/bin/sh\necho \"$*\" >>{calls}\n[ $(wc -l <{calls}) -gt {refusals} ] && exit\necho '{words}' >&2\nexit 125\n"
     )
     stub.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("DOCKER_HOST", "tcp://[::1]:1")
     done = run('sleep() { :; }; start_containers "$1" b', "a c")
     assert calls.read_text().splitlines() == ["start a c b"] * tries
-    assert (done.exit_code, done.stderr.decode().strip()) == ((0, "") if tries > refusals else (1, words))
+    assert (done.exit_code, done.stderr.decode().strip()) == ((0, "") if tries > refusals else (125, words))
 
 
 def test_an_engine_that_hangs_holds_no_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

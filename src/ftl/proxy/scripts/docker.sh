@@ -28,10 +28,11 @@ docker_within() {
 start_containers() {
     for docker_try in 1 2 3; do
         docker_said=$(docker start "$@" 2>&1 >/dev/null) && return
+        docker_status=$?
         case $docker_said in *'attaching to network failed'*'deadline exceeded'*) [ "$docker_try" = 3 ] || sleep 1 ;; *) break ;; esac
     done
-    printf '%s\n' "$docker_said" >&2
-    return 1
+    [ -z "$docker_said" ] || printf '%s\n' "$docker_said" >&2
+    return "$docker_status"
 }
 
 # A command with a stream or a terminal of our client's, with which it ends: `watchdog.sh` sees to that.
