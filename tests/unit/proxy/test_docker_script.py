@@ -77,7 +77,8 @@ def test_a_start_is_tried_again_where_managers_of_an_overlay_are_late(
     calls = tmp_path / "calls"
     stub = tmp_path / "docker"
     stub.write_text(
-        f"#!/bin/sh\necho \"$*\" >>{calls}\n[ $(wc -l <{calls}) -gt {refusals} ] && exit\necho '{words}' >&2\nexit 125\n"
+        f'#!/bin/sh\necho "$*" >>{calls}\n'
+        f"[ $(wc -l <{calls}) -gt {refusals} ] && exit\necho '{words}' >&2\nexit 125\n"
     )
     stub.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
