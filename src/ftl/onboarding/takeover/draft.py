@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ftl.onboarding.names import domain_label
-from ftl.onboarding.takeover.report import TakeoverReport
+from ftl.onboarding.takeover.report import TakeoverReport, Verdict
 from ftl.onboarding.yaml_text import CommentLine, lines
 
 if TYPE_CHECKING:
@@ -85,6 +85,28 @@ def add_items(keys: dict[str, object], key: str, *items: object) -> None:
     """Add items to a list of a service or dependency."""
     given = keys.get(key)
     keys[key] = [*(given if isinstance(given, list) else ()), *items]
+
+
+def keep_routes_apart(draft: Draft) -> None:
+    """Take routes away that an earlier service has: other proxies share them out, FTL asks one service."""
+    owners: dict[tuple[object, str], str] = {}
+    for name, keys in draft.services.items():
+        routes = keys.get("routes")
+        kept: list[object] = []
+        for route in routes if isinstance(routes, list) else ():
+            path, host = str(route.get("path", "/")), route.get("host") or draft.domain
+            owner = owners.setdefault((host, path.rstrip("/")), name)
+            if owner == name:
+                kept.append(route)
+                continue
+            what = f"{host or ''}{path} is a route of {owner} already, and one service gets its requests"
+            todo = f"{what}: write another `host` or `path`, or `replicas` of {owner}"
+            draft.note(name, f"routes: {todo}")
+            draft.report.add(f"{name}: routes", Verdict.NEEDS_YOU, todo)
+        if kept != routes:
+            keys["routes"] = kept
+        if not kept:
+            keys.pop("routes", None)
 
 
 def text_of(draft: Draft) -> str:

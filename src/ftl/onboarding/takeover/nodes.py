@@ -42,6 +42,12 @@ class ComposeTexts:
         """The text with the values that the variables have now."""
         return "".join(self._parts(text, resolve=True))
 
+    def missing(self, text: str) -> list[str]:
+        """Variables that are empty where the text has no default for them."""
+        found = _Missing(self.variables)
+        found.resolve(text)
+        return list(found.names)
+
     def with_stand_ins(self, text: str, stand_in: str) -> str:
         """The text with the values of now, and a stand-in where that is empty."""
         return _StandIns(self.variables, stand_in).resolve(text)
@@ -90,6 +96,19 @@ class ComposeTexts:
         if operator.endswith("+"):
             return "" if missing else self.resolve(word)
         return self.resolve(word) if missing and operator.endswith("-") else value or ""
+
+
+class _Missing(ComposeTexts):
+    """Notes the variables that are empty and have no default."""
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        super().__init__(variables)
+        self.names: dict[str, None] = {}
+
+    def _variable(self, name: str, operator: str, word: str, *, resolve: bool) -> str:
+        if not operator.endswith(("-", "+")) and not self.variables.get(name):
+            self.names[name] = None
+        return super()._variable(name, operator, word, resolve=resolve)
 
 
 class _StandIns(ComposeTexts):

@@ -20,7 +20,7 @@ from ftl.onboarding.new_files import encoded, existing
 from ftl.onboarding.takeover import platforms
 from ftl.onboarding.takeover.compose import project as compose
 from ftl.onboarding.takeover.dockerfiles import ignore_files, write_dockerfiles
-from ftl.onboarding.takeover.draft import Draft, text_of
+from ftl.onboarding.takeover.draft import Draft, keep_routes_apart, text_of
 from ftl.onboarding.takeover.fly import fly_toml
 from ftl.onboarding.takeover.generated import make_up, report_clear_values
 from ftl.onboarding.takeover.kamal import deploy_yml as kamal
@@ -63,6 +63,7 @@ def take_over(
             raise UsageError(f"there is no file `{path}`", hint=f"--from takes {KNOWN}")
     variables = read_variables(folder, environment)
     draft = _draft(files, folder, variables)
+    keep_routes_apart(draft)
     report_clear_values(draft)
     make_up(draft, folder, variables)
     write_dockerfiles(draft, folder)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ftl.config.yaml.tree import Node
 
 _PORT = re.compile(
-    r"(?:(?:(\[[0-9a-fA-F:]+\]|[0-9.]+):)?([0-9]+(?:-[0-9]+)?)?:)?([0-9]+(?:-[0-9]+)?)(?:/(tcp|udp|sctp))?"
+    r"(?:(?:(\[[0-9a-fA-F:]+\]|[0-9.]*):)?([0-9]+(?:-[0-9]+)?)?:)?([0-9]+(?:-[0-9]+)?)(?:/(tcp|udp|sctp))?"
 )
 _MOST_OF_A_RANGE = 100
 
@@ -50,18 +50,23 @@ class Port:
 
 
 def parse_ports(node: Node | None, resolve: Callable[[str], str]) -> tuple[list[Port], dict[str, str]]:
-    """Ports in both forms, and by their places the texts of those that cannot be read."""
+    """Ports in both forms, and by their places the texts of those that cannot be read.
+
+    Where a variable that is empty names the server's port, it is that of the container.
+    """
     parsed: list[Port] = []
     unread: dict[str, str] = {}
     for index, item in enumerate(items(node)):
         long = entries(item)
         if long:
             target, published = resolve(text(long.get("target"))), resolve(text(long.get("published")))
-            source = f"{published}:{target}" if published else target
+            source = f"{published}:{target}" if published or text(long.get("published")) else target
             address, protocol = resolve(text(long.get("host_ip"))), text(long.get("protocol")) or "tcp"
             address = f"[{address}]" if ":" in address and not address.startswith("[") else address
         else:
             source, address, protocol = resolve(text(item)), "", ""
+        if source.startswith(":") and ":" not in source[1:]:
+            source = f"{source[1:].partition('/')[0]}{source}"
         short = list(_short(source, address, protocol))
         parsed += [
             replace(port, place=f"[{index}]" if len(short) == 1 else f"[{index}]: {port.target}", item=item)

@@ -21,6 +21,7 @@ from ftl.onboarding.takeover.compose.keys import (
     text_files,
     volumes,
 )
+from ftl.onboarding.takeover.compose.keys.one_time import report_one_time
 from ftl.onboarding.takeover.nodes import entries, items, text
 from ftl.onboarding.takeover.report import UNKNOWN_TO_COMPOSE
 
@@ -102,6 +103,7 @@ def convert(context: ConversionContext, source: str, node: MappingNode) -> None:
     _one_clock(conversion)
     if not conversion.is_dependency:
         report_development(conversion)
+        report_one_time(conversion)
 
 
 def _one_clock(conversion: ComposeConversion) -> None:
@@ -119,7 +121,8 @@ def _one_writer(conversion: ComposeConversion) -> None:
     """Let a foreign image with data stop before its successor starts, unless it has replicas on the same data."""
     keys = conversion.keys
     mounts = keys.get("volumes")
-    named = isinstance(mounts, list) and any(not str(mount).startswith("/") for mount in mounts)
+    written = mounts if isinstance(mounts, list) else []
+    named = any(not str(mount).startswith("/") and not str(mount).endswith(":ro") for mount in written)
     if not conversion.is_dependency and "image" in keys and named and keys.get("replicas", 1) == 1:
         keys["recreate"] = True
         conversion.taken("volumes", "with recreate: true, since two containers must not write to one volume")

@@ -83,7 +83,7 @@ class KamalConversion:
         }
         for item in items(known.get("secret")):
             name, _, source = text(item).partition(":")
-            env[name] = self._secret(name, source or name)
+            env[name] = self._secret(name, source or name, is_of_database=key.startswith("accessories."))
         if known.get("tags") is not None:
             names = ", ".join(entries(known["tags"]))
             todo = f"a service has the same env on all servers: write what {names} set into env, or a service for each"
@@ -92,17 +92,16 @@ class KamalConversion:
             self.add(key, Verdict.CHANGED, "env; secrets are `${NAME}`", node)
         return env
 
-    def _secret(self, name: str, source: str) -> str:
-        """A secret's text: without a value, a deploy asks for it, or a database's password is made up."""
+    def _secret(self, name: str, source: str, *, is_of_database: bool) -> str:
+        """A secret's text: without a value, a deploy asks for it; that of a database is made up, too."""
         if (composed := self.sources.composed.get(source)) is not None:
             self.draft.written_out.add(source)
             for match in REFERENCE.finditer(composed):
                 if match[1] and match[1] not in self.texts.variables:
                     self.asked[match[1]] = None
             return composed
-        if source in self.texts.variables:
-            return f"${{{source}}}"
-        if name not in REQUIRED or source in self.sourced:
+        if source not in self.texts.variables:
             self.asked[source] = None
-            return f"${{{source}}}"
-        return self.texts.convert(f"${{{source}}}")
+            if name in REQUIRED and is_of_database and source not in self.sourced:
+                self.draft.made_up.add(source)
+        return f"${{{source}}}"

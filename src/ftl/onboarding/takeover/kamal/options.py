@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ftl.config.read.compose_keys import SERVICE
 from ftl.onboarding.names import service_name
 from ftl.onboarding.takeover.draft import add_items
 from ftl.onboarding.takeover.kamal.volumes import parted, volumes_of
 from ftl.onboarding.takeover.nodes import entries, items
-from ftl.onboarding.takeover.report import Verdict
+from ftl.onboarding.takeover.report import Verdict, by_hint
 
 if TYPE_CHECKING:
     from ftl.config.yaml.tree import Node
@@ -34,6 +35,29 @@ _LISTS = {
     "device": "devices",
     "tmpfs": "tmpfs",
 }
+
+
+_HEALTH = {
+    "health-cmd": "cmd",
+    "health-interval": "interval",
+    "health-timeout": "timeout",
+    "health-retries": "retries",
+    "health-start-period": "start_period",
+}
+_NAMES_IN_COMPOSE = {
+    "net": "network_mode",
+    "network": "network_mode",
+    "network-alias": "networks",
+    "cpuset-cpus": "cpuset",
+    "memory-reservation": "mem_reservation",
+    "memory-swap": "memswap_limit",
+    "memory-swappiness": "mem_swappiness",
+    "userns": "userns_mode",
+    "link": "links",
+}
+_HOST_NETWORK = (
+    "FTL has none: publish its ports with `forwards`, and reach the server as `host-gateway` of `extra_hosts`"
+)
 
 
 def convert_option(kamal: KamalConversion, keys: dict[str, object], path: str, name: str, node: Node) -> None:
@@ -115,6 +139,20 @@ def docker_options(kamal: KamalConversion, keys: dict[str, object], path: str, n
             keys[own_key] = [kamal.text(item) for item in items(value)]
             how = "forwards: 80 and 443 are the proxy's" if name == "publish" else "env_file, of this machine"
             kamal.add(f"{path}.{name}", Verdict.CHANGED, how, value)
+        elif name in _HEALTH:
+            given = keys.get("container")
+            container = given if isinstance(given, dict) else {}
+            check = {**container.get("health_check", {}), _HEALTH[name]: kamal.text(value)}
+            keys["container"] = {**container, "health_check": check}
+            kamal.add(f"{path}.{name}", Verdict.CHANGED, f"container.health_check.{_HEALTH[name]}", value)
         else:
-            todo = "write the key of the service for `docker run --{name}`, where FTL has one"
-            kamal.add(f"{path}.{name}", Verdict.NEEDS_YOU, todo.format(name=name), value)
+            kamal.add(f"{path}.{name}", *_answer(name, kamal.text(value)), value)
+
+
+def _answer(name: str, value: str) -> tuple[Verdict, str]:
+    """Verdict on an option that FTL has not: that on Compose's key of the same meaning."""
+    key = _NAMES_IN_COMPOSE.get(name, name.replace("-", "_"))
+    if key == "network_mode" and value == "host":
+        return Verdict.NEEDS_YOU, _HOST_NETWORK
+    hint = SERVICE[key].hint if key in SERVICE else ""
+    return by_hint(hint or f"write the key of the service for `docker run --{name}`, where FTL has one")

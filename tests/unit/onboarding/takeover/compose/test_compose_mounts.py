@@ -282,3 +282,42 @@ def test_commands_for_folders_with_spaces(tmp_path: Path) -> None:
     assert '`COPY ["my src", "/app/my src"]`' in source
     assert "the volume `my-src:/app/my src`" in source
     assert "tar -C './my app/data' -c ." in data
+
+
+def test_a_mount_with_a_variable_that_is_not_set_needs_you(tmp_path: Path) -> None:
+    """`$WHERE/data` mounted the server's /data, as in Compose, and no row said so."""
+    text = """
+services:
+  web: {image: x, volumes: ["${WHERE}/data:/data", {type: bind, source: $WHERE/more, target: /more}, "${A:-/srv}:/srv"]}
+"""
+    project, report = taken(tmp_path, text)
+    assert service(project).volumes == ("/data:/data", "/more:/more", "/srv:/srv")
+    found = verdicts(report)
+    assert [found[f"services.web.volumes[{number}]"] for number in range(3)] == [
+        Verdict.NEEDS_YOU,
+        Verdict.NEEDS_YOU,
+        Verdict.TAKEN,
+    ]
+    assert words(report, "services.web.volumes[0]").startswith("WHERE is not set, and so it mounts /data")
+
+
+def test_a_volume_that_is_only_read_needs_no_recreate(tmp_path: Path) -> None:
+    """Nginx with the files of another service had a short outage in each deploy."""
+    text = "services: {a: {image: x, volumes: ['files:/v:ro']}, b: {image: x, volumes: ['files:/v']}}\n"
+    project, _ = taken(tmp_path, text)
+    assert [service(project, name).recreate for name in ("a", "b")] == [False, True]
+
+
+def test_a_template_of_swarm_needs_you(tmp_path: Path) -> None:
+    """`{{ env "X" }}` was in the container as it is written."""
+    text = """
+services: {web: {image: x, configs: [one, two]}}
+configs: {one: {file: ./conf.ini, template_driver: golang}, two: {file: ./conf.ini}}
+"""
+    project, report = taken(tmp_path, text)
+    assert len(service(project).files) == 2
+    found = verdicts(report)
+    assert (found["services.web.configs[0]"], found["services.web.configs[1]"]) == (
+        Verdict.NEEDS_YOU,
+        Verdict.CHANGED,
+    )

@@ -119,3 +119,23 @@ def test_two_ports_for_a_proxy_in_front(tmp_path: Path) -> None:
     assert all(
         "two services cannot have the same" in words(report, f"services.{name}.ports[0]") for name in "ab"
     )
+
+
+def test_a_port_with_an_empty_address_is_published(tmp_path: Path) -> None:
+    """Docker reads `:2283:2283`, which a default of a variable made: the app had no port, and no route."""
+    text = "services: {web: {image: x, ports: ['${ADDRESS-:2283:2283}']}}"
+    project, report = taken(tmp_path, text)
+    assert (service(project).port, [route.path for route in service(project).routes]) == (2283, ["/"])
+    assert verdicts(report)["services.web.ports[0]"] is Verdict.CHANGED
+
+
+@pytest.mark.parametrize(
+    "port", ["'${SITE_PORT}:5601'", "'${SITE_PORT}:5601/tcp'", "{target: 5601, published: $SITE_PORT}"]
+)
+def test_a_port_whose_number_is_not_set_is_published(tmp_path: Path, port: str) -> None:
+    """It was a port that nobody asked for: the site had no route, and no row said so."""
+    text = f"services: {{site: {{image: x, ports: [{port}]}}, logs: {{image: y, ports: ['5044:5044']}}}}"
+    project, report = taken(tmp_path, text)
+    site, logs = (service(project, name) for name in ("site", "logs"))
+    assert ([route.path for route in site.routes], site.port, logs.routes) == (["/"], 5601, ())
+    assert "the server's port of site" in words(report, "${SITE_PORT}")

@@ -10,7 +10,8 @@ import pytest
 
 from ftl.onboarding.takeover.compose.proxies.traefik import parse_rule
 from ftl.onboarding.takeover.report import Verdict
-from tests.unit.onboarding.takeover.compose.taking_over import service, taken
+from tests.unit.onboarding.takeover.compose.taking_over import service, taken, verdicts
+from tests.unit.onboarding.takeover.compose.test_compose_projects import words
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -237,3 +238,15 @@ def test_a_database_without_routes_stays_a_dependency(tmp_path: Path) -> None:
     text = f"services: {{web: {{image: x}}, minio: {{image: minio/minio, labels: {labels}}}, db: {{image: 'postgres:16', labels: {tcp}}}}}"
     project, _ = taken(tmp_path, text)
     assert [item.name for item in project.dependencies] == ["minio", "db"]
+
+
+def test_two_services_that_share_a_route(tmp_path: Path) -> None:
+    """Traefik shares its requests out; the file was refused, since a path belongs to one service."""
+    labels = (
+        "labels: ['traefik.http.routers.x.rule=Host(`a.example.org`) && PathPrefix(`/api/`)'], expose: [80]"
+    )
+    text = f"services: {{one: {{image: x, {labels}}}, two: {{image: x, {labels}}}}}"
+    project, report = taken(tmp_path, text)
+    assert [len(each.routes) for each in project.services] == [1, 0]
+    assert verdicts(report)["two: routes"] is Verdict.NEEDS_YOU
+    assert "replicas" in words(report, "two: routes")

@@ -235,3 +235,29 @@ def test_hosts_that_cannot_be_written_are_told(tmp_path: Path, text: str, reason
     assert verdicts(report)["servers"] is Verdict.NEEDS_YOU
     assert words(report, "servers").startswith(f"only a.io is written, since {reason}")
     assert "{host: a.io, roles: [web]}" in words(report, "servers")
+
+
+def test_docker_options_of_a_health_check_and_others(tmp_path: Path) -> None:
+    """They needed the user, with the advice to look for a key that FTL has, or has not."""
+    options = "{health-cmd: pgrep ruby, health-interval: 5s, health-retries: 3, network: host, group-add: 7, hostname: x}"
+    text = f"{HEAD}servers: {{web: [h.example.com], job: {{hosts: [h.example.com], cmd: j, options: {options}}}}}\n"
+    project, report = taken(tmp_path, "deploy.yml", {"deploy.yml": text})
+    check = next(each for each in project.services if each.name == "job").container.health_check
+    assert check is not None
+    assert (check.cmd, check.interval, check.retries) == ("pgrep ruby", 5, 3)
+    found = {row.key.removeprefix("servers.job.options."): row for row in report.rows}
+    assert found["health-cmd"].text == "container.health_check.cmd"
+    assert "host-gateway" in found["network"].text
+    assert found["group-add"].text == "write `user: USER:GROUP`"
+    assert found["hostname"].verdict is Verdict.LEFT_OUT
+
+
+def test_the_proxy_of_an_accessory_without_a_host(tmp_path: Path) -> None:
+    """Its host is that of a destination: the base file gave it the app's route, and was refused."""
+    text = f"{HEAD}servers: [h.example.com]\naccessories: {{files: {{image: x, host: h, proxy: {{app_port: 9000}}}}}}\n"
+    project, report = taken(tmp_path, "deploy.yml", {"deploy.yml": text})
+    assert [(each.name, each.port, len(each.routes)) for each in project.services] == [
+        ("web", 80, 1),
+        ("files", 9000, 0),
+    ]
+    assert verdicts(report)["files: routes"] is Verdict.NEEDS_YOU

@@ -78,3 +78,22 @@ def test_a_computed_volume_is_not_the_same_data(tmp_path: Path) -> None:
     _, report = taken(tmp_path, "deploy.yml", {"deploy.yml": text})
     assert verdicts(report)["volumes[0]"] is Verdict.NEEDS_YOU
     assert verdicts(report)["volumes[1]"] is Verdict.TAKEN
+
+
+def test_a_database_password_without_a_database_here(tmp_path: Path) -> None:
+    """Its server is another one: the app was deployed with an empty POSTGRES_PASSWORD."""
+    text = f"{HEAD}env: {{secret: [POSTGRES_PASSWORD]}}\n"
+    project, report = taken(tmp_path, "deploy.yml", {"deploy.yml": text})
+    assert [secret.name for secret in project.secrets] == ["POSTGRES_PASSWORD"]
+    assert verdicts(report)["${POSTGRES_PASSWORD}"] is Verdict.NEEDS_YOU
+    assert not (tmp_path / ".env").exists()
+
+
+def test_a_made_up_password_is_asked_for_where_env_is_not(tmp_path: Path) -> None:
+    """Another machine has no .env: its deploy gave the database an empty password."""
+    taken(tmp_path, "deploy.yml", {"deploy.yml": DATABASE})
+    assert "POSTGRES_PASSWORD=" in (tmp_path / ".env").read_text()
+    assert loaded(tmp_path).dependencies[0].env["POSTGRES_PASSWORD"]
+    (tmp_path / ".env").unlink()
+    with pytest.raises(ConfigError, match="POSTGRES_PASSWORD"):
+        loaded(tmp_path)

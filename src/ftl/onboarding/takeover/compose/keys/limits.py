@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ftl.config.read.compose_keys import DEPLOY_HINTS, SERVICE
 from ftl.onboarding.takeover.compose.keys.labels import labels
+from ftl.onboarding.takeover.compose.keys.one_time import ENDS
 from ftl.onboarding.takeover.nodes import entries, items, text
 from ftl.onboarding.takeover.report import UNKNOWN_TO_COMPOSE, Verdict
 
@@ -85,9 +86,8 @@ def restart(conversion: ComposeConversion, key: str, node: Node) -> None:
         conversion.left_out(key, "containers are always started again")
     else:
         conversion.keys["restart"] = written
-        todo = "if it ends by itself, write its command as `hooks` or `jobs`: a deploy waits until it keeps running"
         is_once = written == "no" and not conversion.is_dependency
-        conversion.add(key, Verdict.NEEDS_YOU if is_once else Verdict.TAKEN, todo if is_once else "")
+        conversion.add(key, Verdict.NEEDS_YOU if is_once else Verdict.TAKEN, ENDS if is_once else "")
 
 
 def network_mode(conversion: ComposeConversion, key: str, node: Node) -> None:

@@ -75,6 +75,7 @@ HTTP = (80, 443, 8080, 3000, 8000, 5000, 8888, 4000, 5173)
 def ports(conversion: ComposeConversion, key: str, node: Node) -> None:
     """Published ports: one gets the proxy's requests, the others are `forwards`; each has a row."""
     parsed, unread = parse_ports(node, conversion.resolve)
+    _report_unset(conversion, node)
     for place, written in unread.items():
         todo = f"`{written}` is not a port: a variable in it is not set"
         conversion.todo(f"{key}{place}", todo)
@@ -94,6 +95,16 @@ def ports(conversion: ComposeConversion, key: str, node: Node) -> None:
         conversion.todo(f"{key}: 443", todo, node)
     if forwards:
         conversion.keys["forwards"] = forwards
+
+
+def _report_unset(conversion: ComposeConversion, node: Node) -> None:
+    """Report variables that name a port of the server, and are not set."""
+    for item in items(node):
+        written = text(item) or text(entries(item).get("published"))
+        for name in conversion.context.texts.missing(written):
+            what = f"it is not set, and names the server's port of {conversion.source}"
+            todo = f"{what}: that of the container is in its place"
+            conversion.context.texts.unset.setdefault(name, todo)
 
 
 def _main_port(conversion: ComposeConversion, key: str, main: Port) -> None:

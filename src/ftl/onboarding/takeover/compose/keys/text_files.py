@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ftl.onboarding.takeover.compose.conversion import ComposeConversion
 
 _SECRETS = "/run/secrets"
+_TEMPLATE = "Swarm filled its template in, and FTL does not: write the values, or `content` with `${NAME}`"
 _READABLE = "0444"
 """Compose's default, for an app that is not root."""
 
@@ -34,7 +35,9 @@ def configs(conversion: ComposeConversion, key: str, node: Node) -> None:
         file = conversion.resolve(text(source.get("file"))).removeprefix("./")
         place = f"{key}[{index}]"
         if file:
-            add_file(conversion, place, target, {"source": file, **_permissions(conversion, item)}, item)
+            permissions = _permissions(conversion, item)
+            todo = _TEMPLATE if source.get("template_driver") is not None else ""
+            add_file(conversion, place, target, {"source": file, **permissions}, item, todo)
         elif source.get("content") is not None:
             content = {"content": conversion.text(source.get("content"))}
             add_file(conversion, place, target, content | _permissions(conversion, item), item)

@@ -10,7 +10,7 @@ from ftl.onboarding.takeover.compose.keys import folders
 from ftl.onboarding.takeover.compose.keys.text_files import add_file, answered, is_text
 from ftl.onboarding.takeover.compose.mounts import parse_mount
 from ftl.onboarding.takeover.draft import add_items
-from ftl.onboarding.takeover.nodes import items
+from ftl.onboarding.takeover.nodes import entries, items, text
 from ftl.onboarding.takeover.report import Verdict
 
 if TYPE_CHECKING:
@@ -31,6 +31,10 @@ def volumes(conversion: ComposeConversion, key: str, node: Node) -> None:
             bound[place] = (mount, item)
             continue
         conversion.add(place, verdict, what, item)
+        if missing := _missing(conversion, item) if mount.source and mount.target else []:
+            again = "set it in .env before, and `ftl init --from` again"
+            todo = f"{' and '.join(missing)} is not set, and so it mounts {mount.source}: {again}"
+            conversion.add(place, Verdict.NEEDS_YOU, todo, item)
         if verdict is Verdict.TAKEN:
             by_target[mount.target.rstrip("/")] = mount.item
         elif what == "volumes":
@@ -51,6 +55,11 @@ def volumes(conversion: ComposeConversion, key: str, node: Node) -> None:
             f"the app's own changes of {mount.target} are lost at each deploy: if it makes some, use a volume"
         )
         add_file(conversion, place, mount.target.rstrip("/"), how, item, todo="" if is_read else lost)
+
+
+def _missing(conversion: ComposeConversion, item: Node) -> list[str]:
+    """Variables of a mount that are empty."""
+    return conversion.context.texts.missing(text(item) or text(entries(item).get("source")))
 
 
 def _is_text_file(conversion: ComposeConversion, mount: ComposeMount) -> bool:
