@@ -202,7 +202,8 @@ _OTHERS = {
     "meilisearch": 7700, "typesense": 8108, "qdrant": 6333, "solr": 8983, "surrealdb": 8000,
 }  # fmt: skip
 _OTHERS_WITHOUT_HTTP = {
-    "nats": 4222, "kafka": 9092, "cp-kafka": 9092, "redpanda": 9092, "zookeeper": 2181, "cp-zookeeper": 2181,
+    "nats": 4222, "kafka": 9092, "cp-kafka": 9092, "cp-server": 9092, "redpanda": 9092,
+    "zookeeper": 2181, "cp-zookeeper": 2181,
     "cassandra": 9042, "scylla": 9042, "neo4j": 7687, "etcd": 2379, "mssql": 1433, "cockroach": 26257,
     "eclipse-mosquitto": 1883, "mosquitto": 1883, "beanstalkd": 11300,
 }  # fmt: skip

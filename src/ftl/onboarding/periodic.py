@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_NAMES = frozenset({"beat", "clock", "cron", "crond", "scheduler", "schedule"})
+_NAMES = frozenset({"beat", "celerybeat", "clock", "cron", "crond", "scheduler", "schedule"})
 """Names of processes that are nothing else; also at the end of a name: celery-beat."""
 
 _NO_QUEUE = r"(?<!-[qQ])(?<!--queue)(?<!--queues)"
 _COMMANDS = re.compile(
     rf"\bcelery\b.*{_NO_QUEUE}\s(?:beat|-B|--beat)(?:\s|$)|\bschedule:(?:work|run)\b|\bclockwork\b"
+    rf"|{_NO_QUEUE}(?:^|[\s/])(?:start-)?(?:celery-?)?beat(?:\.sh|/start(?:\.sh)?)?(?:\s|$)"
     rf"|\brq-?scheduler\b|\bsupercronic\b|{_NO_QUEUE}(?:^|[\s/;&])crond?(?:\s|$)"
 )
 """Celery, Laravel, Clockwork, RQ Scheduler, and programs of cron; a worker's queue may have such a name."""

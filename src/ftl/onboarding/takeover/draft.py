@@ -88,7 +88,7 @@ def add_items(keys: dict[str, object], key: str, *items: object) -> None:
 
 
 def keep_routes_apart(draft: Draft) -> None:
-    """Take routes away that an earlier service has: other proxies share them out, FTL asks one service."""
+    """Take routes away that an earlier service has: FTL asks one service for a path."""
     owners: dict[tuple[object, str], str] = {}
     for name, keys in draft.services.items():
         routes = keys.get("routes")

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 from ftl.common.json_fields import as_object
 from ftl.config.values.schedule import InvalidSchedule
+from ftl.config.yaml.locations import SourceFile
+from ftl.config.yaml.parse import parse
+from ftl.config.yaml.tree import MappingNode
 from ftl.errors import UsageError
 from ftl.onboarding.app import exec_form
 from ftl.onboarding.declared.procfile import processes_of
@@ -14,7 +17,7 @@ from ftl.onboarding.names import project_name
 from ftl.onboarding.periodic import is_periodic
 from ftl.onboarding.takeover.draft import Draft
 from ftl.onboarding.takeover.heroku_addons import report_config_vars, take_over_addons, take_over_clients
-from ftl.onboarding.takeover.nodes import ComposeTexts, table_list
+from ftl.onboarding.takeover.nodes import ComposeTexts, entries, items, table_list, text
 from ftl.onboarding.takeover.report import Verdict
 from ftl.onboarding.takeover.schedules.crontab import add_job
 from ftl.onboarding.yaml_text import literal
@@ -160,10 +163,24 @@ def _heroku_rest(draft: Draft, data: Mapping[str, object], web: dict[str, object
     service = next(name for name, keys in draft.services.items() if keys is web)
     for number, item in enumerate(table_list(data.get("cron"))):
         _cron(draft, f"cron[{number}]", item, service)
+    _heroku_yml(draft, folder)
     left = {"name", "env", "addons", "formation", "scripts", "healthchecks", "cron"}
     for key in data:
         if key not in left:
             draft.report.left_out(key, "it describes the app to Heroku")
+
+
+def _heroku_yml(draft: Draft, folder: AppFolder) -> None:
+    """Report processes that only heroku.yml names, for an app that Heroku builds from a Dockerfile."""
+    written = folder.read("heroku.yml")
+    root = parse(SourceFile("heroku.yml", written))[0] if written.strip() else None
+    run = entries(root.get("run")) if isinstance(root, MappingNode) else {}
+    for name, node in run.items():
+        command = text(node) or " && ".join(map(text, items(entries(node).get("command"))))
+        keys = draft.services.get(project_name(name))
+        if keys is None or "command" not in keys:
+            todo = f"write `{command}` as the `command` of the service {project_name(name)}"
+            draft.report.todo(f"heroku.yml: run.{name}", todo)
 
 
 def _check(draft: Draft, keys: dict[str, object], row: str, check: Mapping[str, object]) -> None:

@@ -106,6 +106,12 @@ def _of_yaml(file: Path, folder: Path, variables: Mapping[str, str]) -> Draft:
         if problems:
             raise ConfigError(problems)
         return take_over_ftl_file(file, root, folder)
+    if isinstance(root, MappingNode) and root.get("require_destination") is not None:
+        destinations = sorted(file.parent.glob(f"{file.stem}.*{file.suffix}")) or [
+            Path("config/deploy.NAME.yml")
+        ]
+        hint = f"its destinations say all: `ftl init --from {display_path(destinations[0])}` takes one over"
+        raise UsageError(f"`{file}` of Kamal has no `service`", hint=hint)
     if isinstance(root, MappingNode) and not compose.is_compose(root):
         hint = f"--from takes {KNOWN}"
         if compose.is_version_1(root):

@@ -331,3 +331,22 @@ def test_other_keys_of_flys_public_service_and_mounts_have_rows(tmp_path: Path) 
     found = verdicts(report)
     assert found["http_service.machine_checks"] is found["http_service.of_nobody"] is Verdict.NEEDS_YOU
     assert found["mounts.initial_size"] is Verdict.LEFT_OUT
+
+
+def test_keys_that_fly_writes_without_using_them(tmp_path: Path) -> None:
+    """Each file of its first years has `script_checks = []`: the report asked to write that command."""
+    check = '[[services.http_checks]]\npath = "/up"\ntls_skip_verify = false\nheaders = {}\n'
+    check += "[[services.tcp_checks]]\nrestart_limit = 6\n"
+    port = '[[services.ports]]\nport = 80\nhandlers = ["http"]\n'
+    text = f'app = "x"\n[[services]]\ninternal_port = 80\nscript_checks = []\n{port}{check}'
+    _, report = taken(tmp_path, "fly.toml", {"fly.toml": text, "Dockerfile": "FROM scratch\n"})
+    todo = [row.key for row in report.rows if row.verdict is Verdict.NEEDS_YOU]
+    assert todo == ["secrets"]
+    assert verdicts(report)["services[0].script_checks"] is Verdict.LEFT_OUT
+
+
+def test_a_volume_whose_name_begins_with_a_line(tmp_path: Path) -> None:
+    """`_data` is no name for a volume: ftl.yaml was refused."""
+    text = 'app = "x"\n[mounts]\nsource = "_data"\ndestination = "/data"\n'
+    project, _ = taken(tmp_path, "fly.toml", {"fly.toml": text, "Dockerfile": "FROM scratch\n"})
+    assert project.services[0].volumes == ("data:/data",)

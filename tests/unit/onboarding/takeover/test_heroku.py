@@ -173,3 +173,14 @@ def test_other_keys_of_schedules_and_processes_have_rows(tmp_path: Path) -> None
     found = verdicts(report)
     assert found["cron[0].maintenance"] is Verdict.NEEDS_YOU
     assert found["cron[0].concurrency_policy"] is found["formation.web.autoscaling"] is Verdict.LEFT_OUT
+
+
+def test_processes_of_heroku_yml_have_rows(tmp_path: Path) -> None:
+    """Its worker was gone without a word."""
+    files = {
+        "app.json": '{"name": "x", "stack": "container"}',
+        "heroku.yml": "run:\n  web: npm start\n  worker: {command: [npm run work], image: web}\n",
+        "Dockerfile": "FROM scratch\n",
+    }
+    _, report = taken(tmp_path, "app.json", files)
+    assert "`npm run work`" in next(row.text for row in report.rows if row.key == "heroku.yml: run.worker")

@@ -20,6 +20,7 @@ PERIODIC = [
     ("beat", "anything"), ("celery-beat", "x"), ("clock", "node clock.js"), ("x", "celery -A shop beat -l info"),
     ("x", "celery -A shop worker -B"), ("x", "php artisan schedule:work"), ("x", "bundle exec clockwork clock.rb"),
     ("x", "supercronic /etc/crontab"), ("x", "crond -f"), ("x", "cron -f"), ("x", "rqscheduler"),
+    ("celerybeat", "x"), ("x", "/app/compose/django/celery/beat/start"), ("x", "/start-celerybeat"),
 ]  # fmt: skip
 
 
@@ -28,6 +29,8 @@ OTHERS = [
     ("heartbeat", "x"),
     ("x", "node micron.js"),
     ("x", "celery -A shop worker -Q cron"),
+    ("x", "celery -A shop worker -Q beat"),
+    ("x", "./bin/heartbeat"),
     ("x", "celery -A shop worker --queues beat"),
     ("x", "bundle exec sidekiq -q cron -q default"),
     ("x", "celery -A shop worker -Q web,cron"),

@@ -31,6 +31,7 @@ class ConversionContext:
         kinds: Name in Compose -> "service", "dependency", "none", "one-off".
         candidates: Services that publish a port for HTTP, with it; one of them gets the domain.
         local: Services that publish such a port on 127.0.0.1 alone.
+        unnumbered: Services that publish such a port at a number that the engine chose.
         refused: Services with a rule of another proxy that is not taken over: who is public is not known.
         places: Place of each service.
         folders: Folder of this machine -> the volume in its place.
@@ -49,6 +50,7 @@ class ConversionContext:
     configs: Mapping[str, Node]
     candidates: dict[str, Port] = field(default_factory=dict)
     local: dict[str, Port] = field(default_factory=dict)
+    unnumbered: dict[str, Port] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
     places: Mapping[str, Location] = field(default_factory=dict)
     folders: dict[str, str] = field(default_factory=dict)

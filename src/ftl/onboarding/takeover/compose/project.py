@@ -131,9 +131,14 @@ def take_over(files: Sequence[Path], base: Path, variables: Mapping[str, str]) -
     if not draft.services:
         raise root.location.error(
             "none of its services is an app: there are only databases and helpers",
-            "write the app as one of the `services`, with `build` or `image`",
+            _without_profile(kinds) or "write the app as one of the `services`, with `build` or `image`",
         )
     return draft
+
+
+def _without_profile(kinds: Mapping[str, _Kind]) -> str:
+    """Hint on services whose profiles are not active."""
+    return next((f"{key}: {kind.reason}" for key, kind in kinds.items() if "profile" in kind.reason), "")
 
 
 _UNREAD = "FTL has a proxy, and the rules of this one are in its own files: write `routes` of the services it served"

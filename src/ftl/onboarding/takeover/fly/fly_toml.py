@@ -166,7 +166,7 @@ def _mounts(draft: Draft, data: Mapping[str, object]) -> None:
     for item in table_list(data.get("mounts") or data.get("mount")):
         named = {project_name(name) for name in as_strs(item.get("processes"))}
         users = [name for name in draft.services if not named or name in named]
-        source = item.get("source", "data")
+        source = str(item.get("source", "")).lstrip("_.-") or "data"
         for key in item:
             if key not in ("source", "destination", "processes"):
                 what = "a volume is a folder on the server's disk, without a size or snapshots"

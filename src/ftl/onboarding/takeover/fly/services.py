@@ -43,6 +43,8 @@ _PROXY_PORTS = (80, 443)
 _OF_CHECK = frozenset({"path", "type", "port", "interval", "timeout", "grace_period", "method", "protocol"})
 """Keys of a check that are taken over, or are FTL's default; intervals are FTL's, which asks each second."""
 
+_EMPTY = "it is empty: Fly writes keys that are not used, too"
+
 _MOST_PORTS = 100
 """Ports that are written one by one."""
 
@@ -107,12 +109,23 @@ def _checks(
             found = str(path)
             draft.report.changed(key, "health_check.path")
         for option in sorted(check.keys() - _OF_CHECK):
-            todo = "FTL's check sends a plain GET: see that it passes"
-            draft.report.todo(f"{key}.{option}", todo)
+            _report_option(draft, f"{key}.{option}", option, check[option])
     times: dict[str, object] = (
         {"start_period": max(graces, key=lambda grace: seconds(grace) or 0)} if graces else {}
     )
     return {**({"path": found} if found else {}), **times}
+
+
+def _report_option(draft: Draft, place: str, option: str, value: object) -> None:
+    """Report a setting of a check that FTL's has not."""
+    if _is_empty(value):
+        draft.report.left_out(place, _EMPTY)
+    elif option == "restart_limit":
+        draft.report.left_out(
+            place, "a container that ends is started again; one that does not answer is not"
+        )
+    else:
+        draft.report.todo(place, "FTL's check sends a plain GET: see that it passes")
 
 
 def _time(value: object) -> str:
@@ -123,12 +136,23 @@ def _time(value: object) -> str:
 
 def _report_keys(draft: Draft, place: str, service: Mapping[str, object]) -> None:
     """Report the keys of a service without its port and checks; and processes that share it, of which one gets it."""
-    for key in service:
-        if key not in _OF_PORT and key not in _CHECKS:
-            draft.report.add(f"{place}.{key}", *_OF_SERVICE.get(key, (Verdict.NEEDS_YOU, UNKNOWN_KEY)))
+    for key, value in service.items():
+        if key in _OF_PORT or key in _CHECKS:
+            continue
+        verdict, what = _OF_SERVICE.get(key, (Verdict.NEEDS_YOU, UNKNOWN_KEY))
+        if verdict is Verdict.NEEDS_YOU and _is_empty(value):
+            verdict, what = Verdict.LEFT_OUT, _EMPTY
+        elif key == "force_https" and not value:
+            verdict, what = Verdict.LEFT_OUT, "FTL's proxy redirects to HTTPS, unless it has no TLS"
+        draft.report.add(f"{place}.{key}", verdict, what)
     if len(as_strs(service.get("processes"))) > 1:
         todo = "the first alone has it here: write `port` and `routes`, or `forwards`, of the others"
         draft.report.todo(f"{place}.processes", todo)
+
+
+def _is_empty(value: object) -> bool:
+    """Whether a value says nothing: Fly writes keys that are not used, too."""
+    return value in ([], {}, "", False, 0)
 
 
 def _public(

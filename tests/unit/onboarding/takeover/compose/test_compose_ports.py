@@ -139,3 +139,30 @@ def test_a_port_whose_number_is_not_set_is_published(tmp_path: Path, port: str) 
     site, logs = (service(project, name) for name in ("site", "logs"))
     assert ([route.path for route in site.routes], site.port, logs.routes) == (["/"], 5601, ())
     assert "the server's port of site" in words(report, "${SITE_PORT}")
+
+
+def test_the_only_port_at_a_number_of_the_engine(tmp_path: Path) -> None:
+    """`ports: [8080]` of nginx was the way into the app: nothing led there, and no row said so."""
+    text = "services: {nginx: {image: nginx, ports: [8080]}, app: {image: x, expose: [8000]}}"
+    project, _ = taken(tmp_path, text)
+    assert [route.path for route in service(project, "nginx").routes] == ["/"]
+    both = text.replace("expose: [8000]", "ports: ['80:8000']")
+    project, _ = taken(tmp_path / "b", both)
+    assert [len(service(project, name).routes) for name in ("nginx", "app")] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("services", "public"),
+    [
+        ("adminer: {image: adminer, ports: ['8080:8080']}, api: {image: x, ports: ['5000:5000']}", "api"),
+        ("docs: {image: x, ports: ['9021:9021']}, shop: {build: ., ports: ['7000:7000']}", "shop"),
+        (
+            "broker: {image: confluentinc/cp-server, ports: ['9101:9101']}, ui: {image: x, ports: ['9021:9021']}",
+            "ui",
+        ),
+    ],
+)
+def test_a_tool_and_a_queue_are_not_the_site(tmp_path: Path, services: str, public: str) -> None:
+    """The first service of the file got the domain: a view of the database, or the metrics of Kafka."""
+    project, _ = taken(tmp_path, f"services: {{{services}}}")
+    assert [each.name for each in project.services if each.routes] == [public]

@@ -88,3 +88,11 @@ def test_files_that_ftl_does_not_know(tmp_path: Path) -> None:
         with pytest.raises(FtlError, match=message) as caught:
             take_over([tmp_path / name], tmp_path, {})
         assert "Kamal" in (caught.value.hint or "")
+
+
+def test_an_app_whose_profile_is_not_active(tmp_path: Path) -> None:
+    """The error asked to write the app, which is there."""
+    text = "services: {app: {image: x, profiles: [prod]}, db: {image: postgres}}"
+    with pytest.raises(ConfigError) as error:
+        taken(tmp_path, text)
+    assert "COMPOSE_PROFILES=prod" in (error.value.problems[0].hint or "")

@@ -76,3 +76,12 @@ def test_arguments_of_a_build(tmp_path: Path) -> None:
     build = service(project).build
     assert build is not None
     assert build.args == {"API": "https://a.io"}
+
+
+def test_an_address_that_the_program_listens_on_is_no_url(tmp_path: Path) -> None:
+    """0.0.0.0 there became the public address, at which nothing can listen."""
+    env = "{X_LISTENERS: 'http://0.0.0.0:8081', LISTEN_ADVERTISED: 'http://localhost:8081'}"
+    text = f"services: {{web: {{image: x, ports: ['8081:8081'], environment: {env}}}}}"
+    _, report = taken(tmp_path, text)
+    found = [row.key for row in report.rows if row.key.startswith("services.web.environment: ")]
+    assert found == ["services.web.environment: LISTEN_ADVERTISED"]

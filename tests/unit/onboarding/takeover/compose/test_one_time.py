@@ -51,3 +51,13 @@ def test_a_command_that_goes_on_is_taken_over(tmp_path: Path, keys: str) -> None
     project, report = taken(tmp_path, f"services: {{web: {{image: x, {keys}}}}}")
     assert verdicts(report)["services.web.command"] is Verdict.TAKEN
     assert service(project).restart == "always"
+
+
+@pytest.mark.parametrize(
+    "one",
+    ["migrations: {image: x, command: /start-migrations}", "cli: {image: x, entrypoint: /bin/sh, tty: true}"],
+)
+def test_a_name_and_a_shell_without_a_terminal_say_it(tmp_path: Path, one: str) -> None:
+    """A script's name says nothing; the name of the service does. A shell ends where nobody types."""
+    _, report = taken(tmp_path, f"services: {{{one}, web: {{image: y}}}}")
+    assert Verdict.NEEDS_YOU in verdicts(report).values()

@@ -10,7 +10,7 @@ from ftl.config.loading import load
 from ftl.config.project_files import ProjectFiles
 from ftl.config.read.parts import ALL_SECRETS, Fetch
 from ftl.config.variables.sources import read_variables, variables_of
-from ftl.errors import ConfigError
+from ftl.errors import ConfigError, UsageError
 from ftl.onboarding.takeover.report import Verdict
 from ftl.onboarding.takeover.taking_over import take_over
 from tests.unit.onboarding.takeover.kamal.test_kamal import HEAD, words
@@ -234,3 +234,11 @@ def test_what_only_destinations_deploy_is_in_their_files(tmp_path: Path) -> None
     result = take_over([tmp_path / "config/deploy.yml"], tmp_path, {})
     assert result.environment == "staging"
     assert staging(tmp_path).dependencies[0].env["POSTGRES_PASSWORD"] == "a"
+
+
+def test_a_file_without_a_service_names_its_destinations(tmp_path: Path) -> None:
+    """It was called a Compose file without services."""
+    files = {"config/deploy.yml": "require_destination: true\n", "config/deploy.live.yml": "service: x\n"}
+    with pytest.raises(UsageError) as error:
+        taken(tmp_path, "config/deploy.yml", files)
+    assert "deploy.live.yml" in (error.value.hint or "")

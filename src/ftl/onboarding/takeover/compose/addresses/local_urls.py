@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 _URL = re.compile(r"\b(?:https?|wss?)://(?:localhost|127\.0\.0\.1|0\.0\.0\.0)(?::(\d+))?(?![\w.:-])")
 
 
+_LISTENED = re.compile(r"LISTEN|(?:^|_)BIND(?:$|_)|^ASPNETCORE_URLS$|^OLLAMA_HOST$")
+"""Variables with an address that the program itself listens on."""
+
+
 def write_urls(context: ConversionContext, services: Mapping[str, MappingNode]) -> None:
     """Replace URLs of ports on this machine: on a server they lead to the container itself."""
     published = dict(_published(context, services))
@@ -25,6 +29,8 @@ def write_urls(context: ConversionContext, services: Mapping[str, MappingNode]) 
         keys = draft.services.get(name) or draft.dependencies.get(name)
         for place, values in _values(keys) if keys is not None else ():
             for variable, value in list(values.items()):
+                if _LISTENED.search(variable) and "ADVERTISED" not in variable:
+                    continue
                 values[variable] = _converted(context, published, key, f"{place}: {variable}", str(value))
 
 

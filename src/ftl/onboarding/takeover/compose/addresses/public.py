@@ -45,7 +45,10 @@ def choose_public(context: ConversionContext) -> None:
     """
     services = context.draft.services
     others = dict(context.candidates)
-    if others and not context.refused and not any("routes" in keys for keys in services.values()):
+    is_open = not context.refused and not any("routes" in keys for keys in services.values())
+    if is_open and not others and not context.local and len(context.unnumbered) == 1:
+        others = context.candidates = context.unnumbered.copy()
+    if others and is_open:
         public = min(others, key=lambda key: _rank(context, key))
         services[context.names[public]]["routes"] = [{"path": "/"}]
         main = others.pop(public)
@@ -69,11 +72,14 @@ def _report(context: ConversionContext, key: str, port: Port, verdict: Verdict, 
     context.draft.report.add(f"services.{key}.ports{port.place}", verdict, what, location)
 
 
-def _rank(context: ConversionContext, key: str) -> tuple[int, int]:
+def _rank(context: ConversionContext, key: str) -> tuple[bool, int, int, bool]:
+    """Rank of a candidate: a tool is the last one, and a program that is built here is before others."""
     published = context.candidates[key].published or 0
     return (
+        images.kind(context.images.get(key, "")) in images.TOOLS,
         HTTP.index(published) if published in HTTP[:2] else len(HTTP),
         _NAMES.index(key) if key in _NAMES else len(_NAMES),
+        context.services[key].get("build") is None,
     )
 
 

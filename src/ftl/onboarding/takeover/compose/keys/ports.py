@@ -115,6 +115,7 @@ def _main_port(conversion: ComposeConversion, key: str, main: Port) -> None:
         conversion.left_out(f"{key}{main.place}", f"port {main.published} on 127.0.0.1: {reached}", main.item)
         context.local[conversion.source] = main
     elif main.published is None or labelled.routes or labelled.refused:
+        context.unnumbered |= {conversion.source: main} if main.published is None else {}
         conversion.changed(f"{key}{main.place}", f"port: {main.target}", main.item)
     else:
         context.candidates[conversion.source] = main

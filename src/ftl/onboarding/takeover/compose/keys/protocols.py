@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ftl.onboarding.takeover.compose.conversion import ComposeConversion
 
 _NOT_HTTP = NOT_HTTP_PORTS | {
-    21, 22, 25, 53, 110, 139, 143, 445, 465, 587, 993, 995, 1025, 1194, 1883, 1935, 2222, 2525, 3478, 4222, 5044,
+    21, 22, 25, 53, 110, 139, 143, 445, 465, 587, 993, 995, 1025, 1194, 1883, 1935, 2222, 2525, 3478, 4190, 4222, 5044,
     5060, 5222, 6432, 6543, 6667, 6697, 8554, 8883, 19132, 25565, 25575, 27015, 51820, 64738
 }  # fmt: skip
 """Files, shells, mail (1025 and 2525 in tests), names, poolers, queues, logs, tunnels, chats, calls, games."""
