@@ -207,7 +207,7 @@ def test_routes_of_a_release_that_stays_and_of_one_beside_a_neighbour(
     app.deploy().ok()
     app.service()["routes"] = ["/shop"]
     app.version("two")
-    assert app.deploy("--watch", "20s").ok().result["watch"] == "passed"
+    assert app.deploy("--watch", "30s").ok().result["watch"] == "passed"
     assert "transition" not in site_of(app)
     assert app.deploy().ok().result["changed"] is False
     app.service()["routes"] = ["/"]
