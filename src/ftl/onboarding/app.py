@@ -107,6 +107,7 @@ class App:
         data_file: A file that only FTL's Dockerfile can put on a volume.
         image_todo: Those of `todo` that are about FTL's Dockerfile.
         remarks: Comments below a key of the first service: `volumes`.
+        unstarted: Modules that look like workers, and that nothing starts.
     """
 
     stack: str
@@ -137,6 +138,7 @@ class App:
     data_file: DataFile | None = None
     image_todo: tuple[str, ...] = ()
     remarks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    unstarted: tuple[Worker, ...] = ()
 
 
 def exec_form(line: str) -> Command:

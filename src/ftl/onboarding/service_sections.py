@@ -7,7 +7,7 @@ from dataclasses import field
 from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
-from ftl.onboarding.yaml_text import Alias, Anchored, Commented, CommentLine, literal
+from ftl.onboarding.yaml_text import Alias, Anchored, Commented, CommentLine, lines, literal
 
 if TYPE_CHECKING:
     from ftl.onboarding.app import App, Command, Worker
@@ -88,6 +88,7 @@ def web_section(detected: Detected, env: ServiceEnv, *, shared: bool) -> dict[st
             ": check that it has it" if unsure else ""
         )
         web["hooks"] = {"pre": Commented(_literals(app.hook), reason)}
+    web |= _remarks(app, "hooks")
     if app.volumes:
         web["volumes"] = [Commented(volume, reason) for volume, reason in app.volumes.items()]
     web |= _remarks(app, "volumes")
@@ -113,6 +114,13 @@ def worker_section(detected: Detected, worker: Worker, env: ServiceEnv) -> dict[
     if detected.app.volumes:
         section["volumes"] = list(detected.app.volumes)
     return section
+
+
+def unstarted_section(detected: Detected, worker: Worker, env: ServiceEnv) -> list[str]:
+    """A service in comments, for a module that looks like a worker."""
+    text = lines({"services": [worker_section(detected, worker, env)]})[1:]
+    said = f"  # TO DO {worker.reason}: a worker that nothing starts? Then take the `# ` away:"
+    return [said, *(f"  # {line.removeprefix('  ')}" for line in text)]
 
 
 def _process(worker: Worker) -> dict[str, object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.dataclass import dataclass
@@ -14,8 +15,10 @@ from ftl.onboarding.folder import demanded_variables, demands_port
 from ftl.onboarding.ignored import DOCKERIGNORE, not_ignored
 from ftl.onboarding.names import project_name
 from ftl.onboarding.new_files import existing
-from ftl.onboarding.service_sections import ServiceEnv, web_section, worker_section
+from ftl.onboarding.service_sections import ServiceEnv, unstarted_section, web_section, worker_section
 from ftl.onboarding.stacks.node.package_json import public_env_files
+from ftl.onboarding.stacks.python.loops import unstarted_workers
+from ftl.onboarding.stacks.sql_files import unrun_sql
 from ftl.onboarding.yaml_text import Commented, CommentLine, lines
 
 if TYPE_CHECKING:
@@ -75,7 +78,7 @@ def make_start(
     Raises:
         UsageError: There is no app, more than one, or a file of it cannot be parsed.
     """
-    detected = detect(path)
+    detected = _with_unstarted(detect(path))
     app, folder = detected.app, detected.folder
     wanted = needs(app, folder.variables)
     name = project_name(path.resolve().name)
@@ -100,6 +103,31 @@ def make_start(
         _facts(app, wanted),
         todo,
     )
+
+
+def _with_unstarted(detected: Detected) -> Detected:
+    """The app, with what looks like a worker or a migration, and nothing of the app starts; it has no Dockerfile."""
+    app, folder = detected.app, detected.folder
+    if app.dockerfile is None:
+        return detected
+    workers = tuple(unstarted_workers(folder, app))
+    todo = [
+        f"{worker.reason}, and looks like a worker: not taken over, since nothing starts it; write it as a "
+        f"service with `command: [{', '.join(worker.command)}]`, as the comment in ftl.yaml has it"
+        for worker in workers
+    ]
+    remarks = dict(app.remarks)
+    sql = "" if app.hook is not None else unrun_sql(folder)
+    if sql:
+        todo.append(
+            f"nothing runs {sql}: write the command that does as `hooks: {{pre: COMMAND}}` of the service"
+        )
+        remarks["hooks"] = (
+            f"TO DO nothing runs {sql}: write the command that does; it runs in the new image, before that starts",
+            "hooks:",
+            "  pre: COMMAND",
+        )
+    return replace(detected, app=replace(app, unstarted=workers, remarks=remarks, todo=(*app.todo, *todo)))
 
 
 def image_files(detected: Detected) -> dict[str, str]:
@@ -241,9 +269,11 @@ def _yaml(
             "#   host: 203.0.113.7          # also a Host of ~/.ssh/config",
             "#   user: deploy",
         ]
-    services = lines({"services": [web_section(detected, env, shared=bool(app.workers))]})
+    services = lines({"services": [web_section(detected, env, shared=bool(app.workers or app.unstarted))]})
     for worker in app.workers:
         services += ["", *lines({"services": [worker_section(detected, worker, env)]})[1:]]
+    for worker in app.unstarted:
+        services += ["", *unstarted_section(detected, worker, env)]
     out += ["", *services]
     if wanted:
         out += ["", "# Their passwords come from the environment or from .env next to this file."]

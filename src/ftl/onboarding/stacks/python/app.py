@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ftl.onboarding.app import NO_MIGRATION, App, Command, Evidence, FoundHealthCheck, Migration, Worker
 from ftl.onboarding.stacks.health import found_health
 from ftl.onboarding.stacks.python.application import ASGI, FLASK, Application, find_application
+from ftl.onboarding.stacks.python.loops import module_of
 from ftl.onboarding.stacks.python.packages import choose_installer, needed_git, packages, python_version
 from ftl.onboarding.stacks.sqlite import NO_SQLITE, find_sqlite
 from ftl.onboarding.templates import apt_install, cmd, render, with_port
@@ -288,17 +289,13 @@ _ARQ = r"^class (\w+)(?:\(.*\))?:(?=(?:\n(?:[ \t].*)?){0,8}\n[ \t]+functions\s*=
 """A class with the settings of arq's worker."""
 
 
-def _module(file: str) -> str:
-    return file.removesuffix(".py").removeprefix("src/").replace("/", ".")
-
-
 def _workers(folder: AppFolder, used: frozenset[str], site: str | None) -> Iterator[Worker]:
     if any(name.partition("[")[0] == "celery" for name in used):
         hit = folder.search(r"^(\w+)\s*=\s*Celery\(", ".py")
         module = site or "app"
         reason = "celery among the dependencies"
         if hit:
-            module = _module(hit[0]).removesuffix(".celery")
+            module = module_of(hit[0]).removesuffix(".celery")
             reason += f", `{hit[1][1]}` in {hit[0]}"
         yield Worker("worker", ("celery", "-A", module, "worker", "--loglevel", "info"), reason)
         if "django-celery-beat" in used or folder.search(r"beat_schedule", ".py"):
@@ -312,8 +309,10 @@ def _workers(folder: AppFolder, used: frozenset[str], site: str | None) -> Itera
         )
         yield Worker("worker", command, "rq among the dependencies")
     elif "dramatiq" in used and (hit := folder.search(r"@dramatiq\.actor", ".py")):
-        yield Worker("worker", ("dramatiq", _module(hit[0])), f"actors in {hit[0]}")
+        yield Worker("worker", ("dramatiq", module_of(hit[0])), f"actors in {hit[0]}")
     elif "arq" in used and (hit := folder.search(_ARQ, ".py")):
-        yield Worker("worker", ("arq", f"{_module(hit[0])}.{hit[1][1]}"), f"`{hit[1][1]}` of arq in {hit[0]}")
+        yield Worker(
+            "worker", ("arq", f"{module_of(hit[0])}.{hit[1][1]}"), f"`{hit[1][1]}` of arq in {hit[0]}"
+        )
     elif "huey" in used and folder.has("manage.py"):
         yield Worker("worker", ("python", "manage.py", "run_huey"), "huey among the dependencies")
