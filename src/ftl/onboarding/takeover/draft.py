@@ -38,6 +38,7 @@ class Draft:
         unset_lines: Lines of ftl.yaml that are comments, with what has to be there before they count.
         written: The text of ftl.yaml, in place of all keys.
         environment: The first one, where nothing is deployed without one.
+        is_domain_asked: The domain is a comment: whether the site is public is not known.
         is_of_commits: The other tool built what is committed: nothing that git ignores was in an image.
     """
 
@@ -58,6 +59,7 @@ class Draft:
     written: str = ""
     environment: str = ""
     is_of_commits: bool = False
+    is_domain_asked: bool = False
     demanded: set[str] = field(default_factory=set)
     written_out: set[str] = field(default_factory=set)
     unset_lines: dict[str, str] = field(default_factory=dict)
@@ -65,7 +67,7 @@ class Draft:
     copied: dict[str, str] = field(default_factory=dict)
 
     def note(self, item: str, text: str) -> None:
-        """Add a comment inside a service or dependency."""
+        """Add a comment inside a service or dependency; lines after the first one are YAML."""
         self.notes.setdefault(item, []).append(text)
 
     def copy_values(self, values: Mapping[str, str], folder: Path, given: Mapping[str, str]) -> bool:
@@ -117,6 +119,9 @@ def text_of(draft: Draft) -> str:
     has_routes = any("routes" in service for service in draft.services.values())
     if draft.domain or has_routes:
         project["domain"] = draft.domain or f"{domain_label(draft.name)}.example.com"
+    elif draft.is_domain_asked:
+        asked = f"TO DO domain: {domain_label(draft.name)}.example.com"
+        project["#domain"] = CommentLine(f"{asked}   # your own, if the site is public; then `routes`, too")
     if draft.email:
         project["email"] = draft.email
     out = [f"# Taken over from {draft.source} by `ftl init --from`. `ftl validate` checks this file."]
@@ -149,7 +154,8 @@ def _items(items: dict[str, dict[str, object]], comments: Mapping[str, Sequence[
         ordered: dict[str, object] = {"name": name}
         ordered |= {key: keys[key] for key in sorted(keys, key=_rank)}
         notes = dict.fromkeys(comments.get(name, ()))
-        ordered |= {f"#{index}": CommentLine(f"TO DO {text}") for index, text in enumerate(notes)}
+        written = [line for text in notes for line in f"TO DO {text}".split("\n")]
+        ordered |= {f"#{index}": CommentLine(line) for index, line in enumerate(written)}
         yield from lines({"_": [ordered]})[1:]
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -40,7 +41,12 @@ def test_a_port_for_a_proxy_in_front_needs_routes(tmp_path: Path) -> None:
     project, report = taken(tmp_path, text)
     assert (service(project).port, service(project).routes) == (3000, ())
     assert verdicts(report)["services.web.ports[0]"] is Verdict.NEEDS_YOU
-    assert "routes: [{path: /}]" in words(report, "services.web.ports[0]")
+    row = words(report, "services.web.ports[0]")
+    assert "only this machine could reach 127.0.0.1:3000" in row
+    assert "If the site is public, write `domain` of the project and `routes: [{path: /}]`" in row
+    written = (tmp_path / "ftl.yaml").read_text()
+    assert re.search(r"\n  # TO DO domain: [\w.-]+\.example\.com   # your own", written)
+    assert "\n    # routes: [{path: /}]\n" in written
     public = text.replace("services: {", 'services: {site: {image: y, ports: ["80:80"]}, ')
     assert verdicts(taken(tmp_path / "b", public)[1])["services.web.ports[0]"] is Verdict.LEFT_OUT
 

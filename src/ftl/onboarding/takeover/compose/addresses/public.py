@@ -57,14 +57,13 @@ def choose_public(context: ConversionContext) -> None:
         _keep_published(context, key)
     if not any("routes" in keys for keys in services.values()):
         for key, port in context.local.items():
-            todo = f"a proxy in front of 127.0.0.1:{port.published} made it public, and FTL's proxy replaces it: write "
-            todo += "`domain` of the project and `routes: [{path: /}]` of the service"
+            todo = f"only this machine could reach 127.0.0.1:{port.published}, and what proxy was in front "
+            todo += "of it. If the site is public, write `domain` of the project and `routes: [{path: /}]` of the service"
             if len(context.local) > 1:
-                todo += (
-                    ", with the path or `host` that the proxy had for it: two services cannot have the same"
-                )
+                todo += ", with the path or `host` of each: two services cannot have the same"
             _report(context, key, port, Verdict.NEEDS_YOU, todo)
-            context.draft.note(context.names[key], f"ports: {todo}")
+            context.draft.note(context.names[key], f"ports: {todo}\nroutes: [{{path: /}}]")
+            context.draft.is_domain_asked = True
 
 
 def _report(context: ConversionContext, key: str, port: Port, verdict: Verdict, what: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from typing import TYPE_CHECKING
 
 from ftl.config.values import addresses
@@ -31,6 +32,11 @@ class ComposeHealthCheck:
     path: str | None = None
     port: int | None = None
     disabled: bool = False
+
+
+_READY = re.compile(r"\s*(?:/usr/(?:local/)?bin/)?pg_isready\b")
+_TAIL = re.compile(r"\s*\|\|\s*exit\s+1\s*$")
+_OF_A_SHELL = re.compile(r"[|&;<>()$`*?~#\n\\]")
 
 
 def parse_check(node: Node | None) -> ComposeHealthCheck:
@@ -88,7 +94,8 @@ def healthcheck(conversion: ComposeConversion, key: str, node: Node) -> None:
         how = f"health_check.path{named}: a request over the network, each second until it passes"
         conversion.changed(key, how)
         return
-    command = check.command
+    command = _without_shell(conversion, check.command)
+    is_reaped = isinstance(command, str) and conversion.kind in _POSTGRES
     section: dict[str, object] = {
         "cmd": conversion.convert(command)
         if isinstance(command, str)
@@ -101,4 +108,26 @@ def healthcheck(conversion: ComposeConversion, key: str, node: Node) -> None:
     if "start_interval" in entries(node):
         conversion.left_out(f"{key}.start_interval", "FTL has none: the first check runs after `interval`")
     conversion.keys["container"] = conversion.mapping("container") | {"health_check": section}
-    conversion.changed(key, "container.health_check")
+    how = "container.health_check"
+    if is_reaped:
+        conversion.keys["init"] = True
+        how += ", with `init: true`: without it, PostgreSQL takes a shell that was stopped for a crash"
+    elif command is not check.command:
+        how += ", without a shell: PostgreSQL takes one that was stopped for a crash"
+    conversion.changed(key, how)
+
+
+_POSTGRES = frozenset({"postgres", "postgis", "pgvector", "timescaledb", "timescaledb-ha"})
+
+
+def _without_shell(conversion: ComposeConversion, command: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    """A line with pg_isready as its words, where a shell adds nothing to them."""
+    if not isinstance(command, str) or not _READY.match(command) or conversion.kind not in _POSTGRES:
+        return command
+    line = _TAIL.sub("", command)
+    try:
+        words = tuple(shlex.split(line))
+    except ValueError:
+        return command
+    plain = conversion.resolve(line).replace("$$", "$")
+    return command if _OF_A_SHELL.search(plain) or len(shlex.split(plain)) != len(words) else words
