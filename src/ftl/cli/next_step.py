@@ -28,9 +28,12 @@ _one_of_several = False
 """Whether `--server` named one of a project's `servers`."""
 
 
-def complete_for(options: Options) -> None:
-    """Complete commands in sentences with the target of these options from now on."""
-    complete_by(lambda words: with_target(words, options))
+def complete_for(options: Options, called: str = "") -> None:
+    """Complete commands in sentences with the target of these options from now on.
+
+    `called` is the command of the call.
+    """
+    complete_by(lambda words: with_target(words, options), called)
 
 
 def server_found(server: str, *, one_of_several: bool) -> None:

@@ -20,10 +20,21 @@ _COMMANDS = re.compile(rf"{_SENTINEL}(`?)ftl ([^`\ufdd0-\ufdef]*)")
 
 _complete: Callable[[str], str] | None = None
 
+_called = ""
+"""The command of the call."""
+
 
 def ftl(words: str) -> str:
     """A command for the user in backticks: `ftl("logs web")`."""
     return f"{_SENTINEL}`ftl {words}`"
+
+
+def ftl_again(options: str) -> str:
+    """The command of the call with other options, in backticks; `ftl deploy` outside of a call.
+
+    That is `ftl_again("--server sandbox")`.
+    """
+    return ftl(f"{_called or 'deploy'} {options}")
 
 
 def bare_ftl(words: str) -> str:
@@ -34,10 +45,13 @@ def bare_ftl(words: str) -> str:
     return f"{_SENTINEL}ftl {words}"
 
 
-def complete_by(complete: Callable[[str], str] | None) -> None:
-    """Complete the words of commands by this function from now on; None: leave them as they are."""
-    global _complete
-    _complete = complete
+def complete_by(complete: Callable[[str], str] | None, called: str = "") -> None:
+    """Complete the words of commands by this function from now on; None: leave them as they are.
+
+    `called` is the command of the call, without `ftl`.
+    """
+    global _complete, _called
+    _complete, _called = complete, called
 
 
 def completed(text: str) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ftl.common.next_step import ftl
+from ftl.common.next_step import ftl, ftl_again
 from ftl.config.values.addresses import is_example
 from ftl.dataclass import dataclass
 from ftl.errors import HostKeyChanged, LoginRefused, ServerError
@@ -63,7 +63,7 @@ def _unknown_name(attempt: Attempt, _found: re.Match[str]) -> Explained:
     hint = "check `server.host`, the name's DNS record, or the Host in ~/.ssh/config"
     if is_example(looked_up):
         how = "write your domain in ftl.yaml, or the server as `server.host`"
-        hint = f"{looked_up} is a placeholder: {how}; {ftl('deploy --server sandbox')} needs neither"
+        hint = f"{looked_up} is a placeholder: {how}; {ftl_again('--server sandbox')} needs neither"
     return f"there is no host named {attempt.name}{also}", hint
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.common.next_step import bare_ftl, complete_by, completed, ftl, plain
+from ftl.common.next_step import bare_ftl, complete_by, completed, ftl, ftl_again, plain
 from ftl.common.redact import redacted_json
 from ftl.errors import FtlError
 from ftl.events import HookOutput, Note
@@ -102,3 +102,11 @@ def test_events_are_completed_for_people_and_programs() -> None:
         for_people.emit(event)
     assert "run `ftl -e x deploy web`" in text.getvalue()
     assert HOOK.line in text.getvalue()
+
+
+def test_the_command_of_the_call_with_another_option() -> None:
+    """A hint after `ftl status` named `ftl deploy`, which is not what was asked for."""
+    complete_by(lambda words: words, "status")
+    assert completed(ftl_again("--server sandbox")) == "`ftl status --server sandbox`"
+    complete_by(None)
+    assert completed(ftl_again("--server sandbox")) == "`ftl deploy --server sandbox`"

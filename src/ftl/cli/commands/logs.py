@@ -153,7 +153,9 @@ def command(
         reading = LogReading(query, Shown(shown), warn, emit)
         await show_logs(kind, _access(target, warn), reading, follow=follow)
         if not reading.show.count and lines != 0:
-            emit(Note(nothing_logged(chosen, since, matching=grep)))
+            chosen_by = since is not None or until is not None or grep is not None
+            silence = "" if chosen_by else reading.show.silence
+            emit(Note(silence or nothing_logged(chosen, since, matching=grep)))
 
     run(options, "logs", work, lambda _: {})
 

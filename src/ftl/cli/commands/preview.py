@@ -253,7 +253,7 @@ def _of_preview(options: Options, name: str) -> Options:
     """
     _refuse_environment(options)
     changed = replace_options(replace(options, env=f"{PREVIEW_PREFIX}{name}"))
-    complete_for(changed)
+    complete_for(changed, click.get_current_context().command_path.partition(" ")[2])
     return changed
 
 

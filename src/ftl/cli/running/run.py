@@ -61,7 +61,7 @@ def pass_options(function: Callable[Concatenate[Options, P], T]) -> Callable[P, 
     def call(*args: P.args, **kwargs: P.kwargs) -> T:
         context = click.get_current_context()
         options = options_of(context)
-        complete_for(options)
+        complete_for(options, context.command_path.partition(" ")[2])
         try:
             return function(options, *args, **kwargs)
         except (click.ClickException, click.exceptions.Exit):

@@ -120,6 +120,9 @@ def _service_secrets(reader: Reader, names: Node | None) -> tuple[dict[str, Vari
         else:
             match = closest_match(node.text, reader.secrets)
             hint = f"did you mean `{match}`?" if match else "write it below `secrets` at the top of the file"
+            if "=" in node.text:
+                own = f'`build: {{context: ., secrets: ["{node.text}"]}}`'
+                hint = f"this is a secret of the build, and belongs below `build`: {own}"
             reader.report(node.location, f"secrets: the project has no secret `{node.text}`", hint)
     return found, files
 
@@ -150,6 +153,10 @@ def service(reader: Reader, mapping: MappingNode, path: KeyPath) -> MappingNode:
         entry = mapping.get("files")
         others = entry.items if isinstance(entry, SequenceNode) else ()
         changes["files"] = SequenceNode((*others, *secret_files), (entry or mapping).location)
+    named = mapping.get("secrets")
+    if isinstance(named, SequenceNode):  # one with `=` is reported above, and is no name either
+        kept = tuple(item for item in named.items if not isinstance(item, ScalarNode) or "=" not in item.text)
+        changes["secrets"] = replace(named, items=kept)
     if files is not None or secrets:
         from_files = _env_files(reader, files) if files is not None else {}
         reader.env_files[(*path, "env")] = from_files | secrets

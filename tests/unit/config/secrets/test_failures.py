@@ -174,3 +174,10 @@ def test_a_misspelt_secret_of_a_service_has_a_suggestion(refused: Refuse) -> Non
     (problem,) = refused(project("  API_KEY: {env: PATH}\n", "    secrets: [API_KEI]\n"), PATH="x")
     assert "has no secret `API_KEI`" in problem.message
     assert problem.hint == "did you mean `API_KEY`?"
+
+
+def test_a_secret_of_the_build_belongs_below_build(refused: Refuse) -> None:
+    """It is in Docker's form, and was called a secret that the project lacks."""
+    (problem,) = refused(project("  API_KEY: {env: PATH}\n", '    secrets: ["id=ca,src=ca.pem"]\n'), PATH="x")
+    assert problem.hint is not None
+    assert 'belongs below `build`: `build: {context: ., secrets: ["id=ca,src=ca.pem"]}`' in problem.hint

@@ -129,9 +129,10 @@ _UNTRUSTED_CERTIFICATE = re.compile(
     r"unable to get local issuer certificate"
 )
 _UNTRUSTED_CERTIFICATE_HINT = (
-    "behind a proxy with its own certificate authority, pass this machine's certificates to the step: "
-    '`secrets: ["id=ca,src=/etc/ssl/certs/ca-certificates.crt"]`, and '
-    "`RUN --mount=type=secret,id=ca PIP_CERT=/run/secrets/ca pip install ...`"
+    "behind a proxy with its own certificate authority, pass this machine's certificates to the step. In ftl.yaml: "
+    '`build: {context: ., secrets: ["id=ca,src=/etc/ssl/certs/ca-certificates.crt"]}`; in the Dockerfile: '
+    "`RUN --mount=type=secret,id=ca SSL_CERT_FILE=/run/secrets/ca uv sync ...`, with the other words of the line; "
+    "for pip PIP_CERT, for npm NODE_EXTRA_CA_CERTS, for curl CURL_CA_BUNDLE"
 )
 """For a program in a step that does not trust its peer's certificate."""
 

@@ -48,7 +48,7 @@ def convert_port(
         return None
     reached = f"the project reaches it as {name}:{port.target}, you by `ftl tunnels {name}`"
     if port.is_loopback or any(_is_in_env(kamal, host) for host in hosts):
-        how = f"ports; {reached}. On 127.0.0.1 of the server it has a free port, no more {port.published}"
+        how = f"ports; {reached}. On 127.0.0.1 of the server it has a free port, no longer {port.published}"
         kamal.add(place, Verdict.CHANGED, how, node)
     else:
         where = f"on {port.address}" if port.address else "on all addresses of the server"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ftl.onboarding.takeover.draft import text_of
@@ -138,10 +139,21 @@ def report_destination_secrets(
         What is to be done, for comments in its file.
     """
     rows = [row for row in secret_rows(other, beside, variables) if row.key.startswith(beside.own_secrets)]
+    rows = [_inherited(row, draft, other) for row in rows]
     rows += _missing_rows(other, beside)
     for row in rows:
         draft.report.add(row.key, row.verdict, row.text)
     return [f"{row.key}: {row.text}" for row in rows if row.verdict is Verdict.NEEDS_YOU]
+
+
+def _inherited(row: KeyReport, draft: Draft, other: Draft) -> KeyReport:
+    """The row of a secret, which says so where its source is that of ftl.yaml: the destination's file lacks it then."""
+    name = row.key.rpartition(": ")[2]
+    source = secrets_of(other).get(name)
+    is_same = source is not None and source == secrets_of(draft).get(name)
+    if row.verdict is not Verdict.CHANGED or not is_same or not row.text.startswith("secrets."):
+        return row
+    return replace(row, verdict=Verdict.TAKEN, text=f"the same as secrets.{name} of ftl.yaml: inherited")
 
 
 def _missing_rows(other: Draft, beside: KamalFiles) -> Iterator[KeyReport]:
@@ -176,10 +188,10 @@ def _report_server(draft: Draft, whose: str) -> None:
     in_use = []
     if any(key.startswith("accessories.") for key in keys):
         commands.append("kamal accessory stop all")
-        in_use.append("its accessories their ports and data")
+        in_use.append("the ports and data of its accessories")
     is_kamal_1 = bool(keys & {"traefik", "healthcheck"})
     commands.append("kamal traefik remove" if is_kamal_1 else "kamal proxy remove --force")
-    in_use.append(f"{'Traefik' if is_kamal_1 else 'kamal-proxy'} the ports 80 and 443")
+    in_use.append(f"the ports 80 and 443 of {'Traefik' if is_kamal_1 else 'kamal-proxy'}")
     run = ", ".join(f"`{command}`" for command in commands)
     until = f"until then, {' and '.join(in_use)} are in use"
     todo = f"on the server of Kamal, run {run}{whose} before the first deploy: {until}"

@@ -30,10 +30,13 @@ _REMEMBERED = 1_000
 """Lines of a hook that are remembered: more than a record keeps of it."""
 
 
-async def read_hooks(engine: Engine, query: LogQuery, show: Show) -> None:
+async def read_hooks(engine: Engine, query: LogQuery, show: Show) -> str:
     """Show the last lines of the hooks of all kept releases, by time, or those of one.
 
     The engine is that of a server with the release records; names of the query are services.
+
+    Returns:
+        A sentence on the hooks that have printed nothing.
 
     Raises:
         UsageError: There is no such release.
@@ -46,6 +49,34 @@ async def read_hooks(engine: Engine, query: LogQuery, show: Show) -> None:
     query.announce(entry.name for entry in lines)
     for entry in query.last(lines):
         show(entry)
+    return _silent(records, query)
+
+
+def _silent(records: Sequence[ReleaseRecord], query: LogQuery) -> str:
+    """A sentence on the hooks that printed nothing in the last release in which they ran; empty if all did."""
+    last: dict[tuple[str, str], str] = {}
+    for record in records:
+        if query.release in (None, record.release):
+            printed = {(line.service, line.hook) for line in record.logs}
+            last |= {ran: "" if ran in printed else record.release for ran in _ran(record, query.names)}
+    if not last:
+        return f"no hook of {', '.join(query.names)} has run in {query.release or 'the kept releases'}"
+    silent = [f"{hook} hook of {name} ({release})" for (name, hook), release in last.items() if release]
+    return f"nothing was printed by the {' and the '.join(silent)}" if silent else ""
+
+
+def _ran(record: ReleaseRecord, names: Sequence[str]) -> Iterable[tuple[str, str]]:
+    """The hooks of a release that ran, by service: those of services that it started."""
+    services = record.project.get("services")
+    for service in services if isinstance(services, list) and record.hooks else ():
+        name, hooks = service.get("name"), service.get("hooks") or {}
+        started = record.services.get(name)
+        if name not in names or started is None or started.release != record.release:
+            continue
+        if hooks.get("pre") and (record.pre_hooks is None or name in record.pre_hooks):
+            yield name, "pre"
+        if hooks.get("post") and record.outcome == "live":
+            yield name, "post"
 
 
 def _entries(records: Iterable[ReleaseRecord], query: LogQuery) -> list[LogEntry]:

@@ -58,10 +58,15 @@ class LogAccess:
 
 
 class Shown:
-    """Shows entries and counts them."""
+    """Shows entries and counts them.
+
+    Attributes:
+        silence: A sentence on what has printed nothing, for a log without lines; empty: the usual one.
+    """
 
     def __init__(self, show: Show) -> None:
         self.count = 0
+        self.silence = ""
         self._show = show
 
     def __call__(self, entry: LogEntry) -> None:
@@ -100,7 +105,7 @@ async def _hooks(access: LogAccess, reading: LogReading) -> None:
     from ftl.operations.views.logs.hooks import read_hooks
 
     async with open_readable(access.machines(), reading.emit) as fleet:
-        await read_hooks(fleet.first.engine, reading.query, reading.show)
+        reading.show.silence = await read_hooks(fleet.first.engine, reading.query, reading.show)
 
 
 async def _followed_hooks(access: LogAccess, reading: LogReading) -> None:

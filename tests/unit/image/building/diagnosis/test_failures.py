@@ -231,7 +231,9 @@ def test_an_untrusted_certificate_has_a_hint(tmp_path: Path) -> None:
         "FROM x\nRUN pip install six\n",
         tmp_path,
     )
-    assert "--mount=type=secret,id=ca" in (error.hint or "")
+    assert "--mount=type=secret,id=ca SSL_CERT_FILE=/run/secrets/ca uv sync" in (error.hint or "")
+    assert 'build: {context: ., secrets: ["id=ca,src=' in (error.hint or "")
+    assert "PIP_CERT" in (error.hint or "")
 
 
 def test_a_syntax_image_that_cannot_be_pulled_is_optional(tmp_path: Path) -> None:

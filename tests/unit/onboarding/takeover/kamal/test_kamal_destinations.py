@@ -47,6 +47,7 @@ def test_secrets_of_a_destination_are_those_of_the_environment(tmp_path: Path) -
     assert "KEY" not in overlay
     assert verdicts(report)[".kamal/secrets.staging: DB"] is Verdict.CHANGED
     assert words(report, ".kamal/secrets.staging: DB") == "secrets.DB of ftl.staging.yaml"
+    assert words(report, ".kamal/secrets.staging: KEY") == "the same as secrets.KEY of ftl.yaml: inherited"
 
 
 def test_a_value_of_a_destination_is_in_its_env_file(tmp_path: Path) -> None:

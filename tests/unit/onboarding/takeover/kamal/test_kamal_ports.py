@@ -20,8 +20,8 @@ ROW = "accessories.db.port"
 @pytest.mark.parametrize(
     ("port", "verdict", "said"),
     [
-        ('"127.0.0.1:5432:5432"', Verdict.CHANGED, "a free port, no more 5432"),
-        ('"[::1]:15432:5432"', Verdict.CHANGED, "a free port, no more 15432"),
+        ('"127.0.0.1:5432:5432"', Verdict.CHANGED, "a free port, no longer 5432"),
+        ('"[::1]:15432:5432"', Verdict.CHANGED, "a free port, no longer 15432"),
         ("5432", Verdict.NEEDS_YOU, 'port 5432 on all addresses of the server; .*forwards: ["5432:5432"]'),
         ('"5432:5432"', Verdict.NEEDS_YOU, 'on all addresses of the server; .*forwards: ["5432:5432"]'),
         (

@@ -25,7 +25,7 @@ from ftl.host.session import Session
 from ftl.operations.views.logs.hooks import read_hooks
 from ftl.operations.views.logs.query import LogEntry, LogQuery
 from ftl.releases import store
-from ftl.releases.record import KeptLine, ReleaseRecord
+from ftl.releases.record import KeptLine, ReleaseRecord, ServiceRecord
 from tests.support.clock import run
 from tests.support.fake_container import Behavior
 from tests.support.fake_engine import FakeEngine
@@ -139,3 +139,20 @@ def test_only_the_last_lines_are_kept() -> None:
     lines = asyncio.run(chatty())
     assert len(lines) == HOOKS
     assert lines[-1].text == "1000"
+
+
+def test_hooks_that_printed_nothing_are_named() -> None:
+    """Services without hooks were named as if they had some."""
+    asked = {
+        "services": [{"name": "web", "hooks": {"pre": {"remote": "true"}, "post": None}}, {"name": "api"}]
+    }
+
+    def records(_: KeptLine) -> list[ReleaseRecord]:
+        own = {name: ServiceRecord("r1", name, "", "", "") for name in ("web", "api")}
+        return [ReleaseRecord("r1", "live", 1.0, services=own, project=asked, pre_hooks=("web",))]
+
+    engine = kept(records)
+    query = LogQuery("shop", ("web", "api"))
+    assert run(read_hooks(engine, query, print)) == "nothing was printed by the pre hook of web (r1)"
+    query = replace(query, names=("api",))
+    assert run(read_hooks(engine, query, print)) == "no hook of api has run in the kept releases"
