@@ -44,6 +44,22 @@ def secret_argument_notes(project: Project) -> tuple[str, ...]:
     return tuple(notes)
 
 
+def unset_secret_notes(project: Project, variables: Variables) -> tuple[str, ...]:
+    """A note on each secret in use whose variable is not set: a plan and a deploy refuse it."""
+    notes = []
+    for index, secret in enumerate(project.secrets):
+        name = secret.env or secret.name
+        has_other = secret.command or secret.file or secret.age
+        if has_other or name in variables or not project.secret_users.get(secret.name):
+            continue
+        place = project.locations.nearest("secrets", index).shown
+        notes.append(
+            f"{place}: {secret.name} is not set here, and {ftl('plan')} and {ftl('deploy')} refuse that: "
+            f"set the variable {name} in the environment or in .env"
+        )
+    return tuple(notes)
+
+
 def shadow_notes(project: Project, variables: Variables) -> tuple[str, ...]:
     """A note on each variable of a .env file for which `secrets` has another source, which wins.
 

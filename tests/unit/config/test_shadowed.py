@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ftl.config.loading import load
-from ftl.config.notes import shadow_notes
+from ftl.config.notes import shadow_notes, unset_secret_notes
 from ftl.config.project_files import ProjectFiles
-from ftl.config.variables.sources import variables_of
+from ftl.config.variables.sources import read_variables, variables_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,3 +71,18 @@ def test_one_command_for_all_environments(tmp_path: Path, environment: str) -> N
     variables = variables_of(tmp_path, {}, name=environment, overlay=environment)
     project = load(ProjectFiles(tmp_path / "ftl.yaml", variables, environment))
     assert project.secret_values["DB"] == f"{environment or 'production'}/postgres"
+
+
+def test_a_secret_that_is_not_set_has_a_note(tmp_path: Path) -> None:
+    """The file was called valid, and the next command refused it."""
+    text = "project: {name: x, domain: a.io}\nsecrets: {KEY: {env: KEY}, OTHER: {env: OTHER}}\n"
+    text += "services: [{name: web, image: x, port: 80, secrets: [KEY]}]\n"
+    (tmp_path / "ftl.yaml").write_text(text)
+
+    def notes(**environ: str) -> tuple[str, ...]:
+        variables = read_variables(tmp_path, environ)
+        return unset_secret_notes(load(ProjectFiles(tmp_path / "ftl.yaml", variables), fetch=None), variables)
+
+    (note,) = notes()
+    assert "KEY is not set here" in note
+    assert notes(KEY="a") == ()

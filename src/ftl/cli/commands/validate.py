@@ -60,7 +60,13 @@ def command(options: Options) -> None:
 
 def _notes(options: Options, project: Project) -> tuple[str, ...]:
     """Notes on settings that are valid, but most likely mistakes."""
-    from ftl.config.notes import placeholder_notes, secret_argument_notes, shadow_notes, silent_event_notes
+    from ftl.config.notes import (
+        placeholder_notes,
+        secret_argument_notes,
+        shadow_notes,
+        silent_event_notes,
+        unset_secret_notes,
+    )
 
     files = find_project_files(options)
     return (
@@ -69,6 +75,7 @@ def _notes(options: Options, project: Project) -> tuple[str, ...]:
         *secret_argument_notes(project),
         *silent_event_notes(project),
         *shadow_notes(project, files.variables),
+        *unset_secret_notes(project, files.variables),
         *overlap_notes(options, project),
     )
 

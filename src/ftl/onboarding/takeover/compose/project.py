@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from ftl.common.json_fields import as_strs
@@ -10,6 +11,7 @@ from ftl.config.values import scalars
 from ftl.config.yaml.tree import MappingNode, Node, is_null
 from ftl.databases import IMAGE_PORTS
 from ftl.dataclass import dataclass
+from ftl.onboarding.folder import AppFolder
 from ftl.onboarding.names import compose_project_name, service_name
 from ftl.onboarding.takeover import images
 from ftl.onboarding.takeover.compose.addresses.hosts import write_hosts
@@ -76,6 +78,7 @@ def take_over(files: Sequence[Path], base: Path, variables: Mapping[str, str]) -
     draft = Draft(" and ".join(str(file) for file in files), compose_project_name(given))
     _top(draft, root)
     _beside(draft, files, reader)
+    _dollars(draft, base)
     built_by = builders(services, texts, draft.name)
     services = with_builds(services, built_by)
     for key, node in entries(root.get("services")).items():
@@ -276,6 +279,20 @@ def _beside(draft: Draft, files: Sequence[Path], reader: ComposeFiles) -> None:
     for location in reader.env_files:
         what = "the values that its variables have now, where the included file uses them"
         draft.report.changed("include.env_file", what, location)
+
+
+_DOLLAR = re.compile(
+    r"^[ \t]*(?:export\s+)?(\w+)[ \t]*=[ \t]*(?:[^'\n#]*?[^\\$'\n#]|)\$[A-Za-z_]", re.MULTILINE
+)
+"""A line of .env with a variable without braces, not in single quotes."""
+
+
+def _dollars(draft: Draft, base: Path) -> None:
+    """Report values of .env in which Compose puts a variable for `$NAME`; no row has a part of the value."""
+    for match in _DOLLAR.finditer(AppFolder(base).read(".env")):
+        what = "Compose takes a `$` with letters behind it for a variable, FTL only one with braces: "
+        todo = "write `${NAME}` if it is one; if it is text, Compose had another value, and nothing is to be done"
+        draft.report.todo(f".env: {match[1]}", what + todo)
 
 
 def _secrets(draft: Draft, root: MappingNode) -> None:

@@ -37,7 +37,9 @@ _VARIABLES = {
 }  # fmt: skip
 """Variables of Kamal's hooks, by those of FTL's local ones."""
 
-_UNKNOWN = {"KAMAL_RUNTIME": "FTL's hooks have no such value: `ftl releases` has how long each deploy took"}
+_UNKNOWN = {
+    "KAMAL_RUNTIME": "FTL's hooks have no such value, so it is empty: `ftl releases` has how long each deploy took"
+}
 _UNKNOWN_VARIABLE = "FTL's hooks have no such value: it is empty there"
 
 _KAMAL = re.compile(r"(?<![\w.$-])kamal(?=[\s\"']\S|[\"',]|$)")
@@ -80,7 +82,7 @@ def convert_hooks(kamal: KamalConversion, beside: KamalFiles) -> None:
             what = f"hooks.{own}.local of {web}, with Kamal's variables: it runs in each deploy that changes {web}"
             kamal.draft.report.add(row, Verdict.CHANGED, what)
             for variable in sorted({*re.findall(r"\bKAMAL_[A-Z_]+\b", written)} - {*_VARIABLES}):
-                todo = _UNKNOWN.get(variable, _UNKNOWN_VARIABLE)
+                todo = _UNKNOWN.get(variable, _UNKNOWN_VARIABLE) + _line_to_change(written, variable)
                 kamal.draft.report.add(f"{row}: {variable}", Verdict.NEEDS_YOU, todo)
                 kamal.draft.note(web, f"{row}: {variable}: {todo}")
         elif name in _LEFT_OUT:
@@ -88,6 +90,19 @@ def convert_hooks(kamal: KamalConversion, beside: KamalFiles) -> None:
         else:
             kamal.draft.report.add(row, Verdict.NEEDS_YOU, _NEEDS_YOU.get(name, _OTHER))
             kamal.draft.note(web, f"{row}: {_NEEDS_YOU.get(name, _OTHER)}")
+
+
+def _line_to_change(written: str, variable: str) -> str:
+    """Advice for a script that ends where a variable is not set."""
+    head = written.partition("\n")[0]
+    is_strict = re.search(r"^[^#\n]*\bset -[a-z]*(?:u|o nounset)|^#!.*\s-[a-z]*u", written, re.MULTILINE)
+    if not is_strict or not re.search(r"\b(?:ba|da|z|k)?sh\b", head):
+        return ""
+    use = rf"\$\{{?{variable}\}}?(?![\w:-])"
+    numbers = [str(n) for n, line in enumerate(written.splitlines(), 1) if re.search(use, line)]
+    return (
+        f"; `set -u` ends the hook there: write `${{{variable}:-}}` in line {numbers[0]}" if numbers else ""
+    )
 
 
 def _calls(written: str) -> Iterator[str]:

@@ -33,3 +33,15 @@ def test_postgresql(tmp_path: Path, test: str, cmd: object, init: bool) -> None:
     assert (database.container.health_check.cmd, database.init) == (cmd, init)
     row = words(report, "services.db.healthcheck")
     assert ("with `init: true`" in row) is init
+
+
+def test_a_dollar_of_env_and_the_restart_policy(tmp_path: Path) -> None:
+    """`$NAME` in .env is a variable for Compose alone; `always` is what FTL does without the key."""
+    more = {".env": "A=x$HOME\nB='x$HOME'\nC=x${A}\nD=x$$HOME\nE=$5\n"}
+    text = "services: {web: {build: ., restart: unless-stopped}, job: {build: ., restart: always}}"
+    _, report = taken(tmp_path, text, more=more)
+    rows = [row.key for row in report.rows if row.key.startswith(".env: ")]
+    assert rows == [".env: A"]
+    assert "write `${NAME}` if it is one" in words(report, ".env: A")
+    assert words(report, "services.web.restart").startswith("`always` is FTL's default")
+    assert words(report, "services.job.restart") == "it is the default"

@@ -140,3 +140,18 @@ def test_variables_that_hooks_of_ftl_do_not_have_need_you(tmp_path: Path) -> Non
     env = {"FTL_COMMIT": "abc", "FTL_PROJECT": "shop", "PATH": "/usr/bin:/bin"}
     subprocess.run(["/bin/sh", "-c", post.local], env=env, cwd=tmp_path, check=True)
     assert (tmp_path / "seen").read_text().split() == ["shop@abc"]
+
+
+@pytest.mark.parametrize(
+    ("head", "is_named"),
+    [("#!/bin/sh\nset -eu\n", True), ("#!/bin/bash -u\n\n", True), ("#!/bin/sh\nset -e\n", False)],
+)
+def test_a_variable_that_ends_a_strict_hook(tmp_path: Path, head: str, is_named: bool) -> None:
+    """The row has the line to change."""
+    script = f'{head}echo "deployed in $KAMAL_RUNTIME s"\n'
+    _, report = taken(
+        tmp_path, "config/deploy.yml", {"config/deploy.yml": DEPLOY, ".kamal/hooks/post-deploy": script}
+    )
+    row = words(report, ".kamal/hooks/post-deploy: KAMAL_RUNTIME")
+    assert "so it is empty" in row
+    assert ("`set -u` ends the hook there: write `${KAMAL_RUNTIME:-}` in line 3" in row) is is_named

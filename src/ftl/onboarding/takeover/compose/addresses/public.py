@@ -58,7 +58,9 @@ def choose_public(context: ConversionContext) -> None:
     if not any("routes" in keys for keys in services.values()):
         for key, port in context.local.items():
             todo = f"only this machine could reach 127.0.0.1:{port.published}, and what proxy was in "
-            todo += "front of it. If the site is public, write `domain` of the project and `routes: [{path: /}]` "
+            todo += (
+                "front of it. If the site is public, write `domain` of the project and `routes: [{path: /}]` "
+            )
             todo += "of the service"
             if len(context.local) > 1:
                 todo += ", with the path or `host` of each: two services cannot have the same"

@@ -83,7 +83,11 @@ def restart(conversion: ComposeConversion, key: str, node: Node) -> None:
     """The restart policy; `always` is the default."""
     written = conversion.resolve(text(node))
     if written in ("always", "unless-stopped", ""):
-        conversion.left_out(key, "containers are always started again")
+        is_other = written == "unless-stopped"
+        what = (
+            "`always` is FTL's default: it starts them also after a crash of the engine" if is_other else ""
+        )
+        conversion.left_out(key, what or "it is the default")
     else:
         conversion.keys["restart"] = written
         is_once = written == "no" and not conversion.is_dependency
