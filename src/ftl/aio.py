@@ -89,13 +89,14 @@ class NestedLoops:
         self._stopped = False
 
     async def follow(self, work: Coroutine[Any, Any, T]) -> T:
-        """Do the work of a loop until `stop`, at whatever moment it comes."""
+        """Do the work of a loop until `stop`, at whatever moment it comes; after it, none of the work."""
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         assert task is not None
         with self._lock:  # a loop that is stopped is not yet closed
+            if self._stopped:  # a task that is cancelled here would still run until its first wait
+                work.close()
+                raise asyncio.CancelledError
             self._cancel = partial(loop.call_soon_threadsafe, task.cancel)
-            if self._stopped:
-                task.cancel()
         try:
             return await work
         finally:

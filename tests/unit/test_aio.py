@@ -6,11 +6,12 @@ import asyncio
 import gc
 import warnings
 from contextlib import suppress
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ftl.aio import gather, gather2, gather_all
+from ftl.aio import gather, gather2, gather_all, in_thread, run_loop
 from ftl.errors import TransferFailed
 
 if TYPE_CHECKING:
@@ -69,3 +70,32 @@ def test_gather2_returns_both_results() -> None:
         assert await asyncio.create_task(gather2(number(1), gather2(number(2), number(3)))) == (1, (2, 3))
 
     asyncio.run(work())
+
+
+def test_a_loop_that_begins_after_the_cancellation_does_nothing() -> None:
+    """The command of a secret was started after Ctrl-C, where the thread had still read ftl.yaml."""
+    begun, cancelled, ended = Event(), Event(), Event()
+    done: list[str] = []
+
+    async def start_command() -> None:
+        done.append("started")
+
+    def work() -> None:
+        begun.set()
+        cancelled.wait(10)
+        try:
+            run_loop(start_command())
+        finally:
+            ended.set()
+
+    async def scenario() -> None:
+        task = asyncio.ensure_future(in_thread(work, None))
+        await asyncio.to_thread(begun.wait, 10)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        cancelled.set()
+        assert await asyncio.to_thread(ended.wait, 10)
+
+    asyncio.run(scenario())
+    assert done == []

@@ -66,13 +66,14 @@ def find_environment(options: Options, path: Path) -> SelectedEnvironment:
         )
     if "/" not in name and overlay_path(path, name).is_file():
         return SelectedEnvironment(name)
-    if name in PRODUCTION:
+    known = list(_overlays(path))
+    if name in PRODUCTION and not PRODUCTION.intersection(known):
+        others = f"; the environments here are {', '.join(known)}" if known else ""
         raise UsageError(
             f"there is no environment `{name}`: {overlay_path(path, name).name} is not here",
             cause="it is the value of $FTL_ENV" if options.env is None else None,
-            hint=f"without -e and $FTL_ENV, {path.name} itself is what is deployed: that may be your {name}",
+            hint=f"without -e and $FTL_ENV, {path.name} itself is what is deployed: that may be your {name}{others}",
         )
-    known = list(_overlays(path))
     match = closest_match(name, known)
     hint = f"did you mean `{match}`?" if match else f"the environments here are {', '.join(known)}"
     new = f"create {overlay_path(path, name).name} next to {path.name}" if "/" not in name else None

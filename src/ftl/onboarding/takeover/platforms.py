@@ -9,7 +9,7 @@ from ftl.config.values.schedule import InvalidSchedule
 from ftl.config.yaml.locations import SourceFile
 from ftl.config.yaml.parse import parse
 from ftl.config.yaml.tree import MappingNode
-from ftl.errors import UsageError
+from ftl.errors import ConfigError, UsageError
 from ftl.onboarding.app import exec_form
 from ftl.onboarding.declared.procfile import processes_of
 from ftl.onboarding.folder import AppFolder
@@ -173,7 +173,12 @@ def _heroku_rest(draft: Draft, data: Mapping[str, object], web: dict[str, object
 def _heroku_yml(draft: Draft, folder: AppFolder) -> None:
     """Report processes that only heroku.yml names, for an app that Heroku builds from a Dockerfile."""
     written = folder.read("heroku.yml")
-    root = parse(SourceFile("heroku.yml", written))[0] if written.strip() else None
+    try:
+        root, _ = parse(SourceFile("heroku.yml", written), may_be_empty=True)
+    except ConfigError as error:
+        todo = f"line {error.problems[0].line}: {error.message}: write the commands in it as services"
+        draft.report.todo("heroku.yml", todo)
+        return
     run = entries(root.get("run")) if isinstance(root, MappingNode) else {}
     for name, node in run.items():
         command = text(node) or " && ".join(map(text, items(entries(node).get("command"))))

@@ -260,8 +260,17 @@ def test_production_is_ftl_yaml_itself(
     monkeypatch.setenv("FTL_ENV", variable)
     code, _, err = staging([*options, "validate"])
     assert (code, "without -e and $FTL_ENV, ftl.yaml itself is what is deployed" in err) == (2, True)
+    assert "the environments here are staging" in err
     Path(f"ftl.{variable or options[1]}.yaml").write_text("protected: true\n")
     assert staging([*options, "validate"]).code == 0
+
+
+@pytest.mark.parametrize(("name", "other"), [("production", "prod"), ("prod", "production"), ("prod", "live")])
+def test_production_by_another_name_is_not_ftl_yaml(staging: Cli, name: str, other: str) -> None:
+    """Without -e the command would go to the server of ftl.yaml, which is not that of ftl.prod.yaml."""
+    Path(f"ftl.{other}.yaml").write_text("protected: true\n")
+    code, _, err = staging(["-e", name, "validate"])
+    assert (code, "what is deployed" in err, f"{other}" in err) == (2, False, True)
 
 
 def test_the_overlay_of_previews_is_no_environment(staging: Cli) -> None:

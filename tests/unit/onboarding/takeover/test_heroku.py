@@ -184,3 +184,22 @@ def test_processes_of_heroku_yml_have_rows(tmp_path: Path) -> None:
     }
     _, report = taken(tmp_path, "app.json", files)
     assert "`npm run work`" in next(row.text for row in report.rows if row.key == "heroku.yml: run.worker")
+
+
+@pytest.mark.parametrize(
+    ("written", "todo"),
+    [
+        ("", ""),
+        ("\n", ""),
+        ("# nothing yet\n", ""),
+        ("run: {web: a}\n---\nrun: {web: b}\n", "line 2: a second YAML document begins here"),
+        ("run: [\n", "line "),
+    ],
+)
+def test_a_heroku_yml_without_one_document_fails_nothing(tmp_path: Path, written: str, todo: str) -> None:
+    """Empty it names no process; unreadable it is a thing to do, and app.json is taken over."""
+    files = {"app.json": '{"name": "x"}', "heroku.yml": written, "Dockerfile": "FROM scratch\n"}
+    _, report = taken(tmp_path, "app.json", files)
+    rows = [row for row in report.rows if row.key.startswith("heroku.yml")]
+    assert [row.verdict for row in rows] == [Verdict.NEEDS_YOU] * bool(todo)
+    assert all(row.text.startswith(todo) for row in rows)
