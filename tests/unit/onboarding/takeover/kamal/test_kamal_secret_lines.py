@@ -56,7 +56,7 @@ def test_an_alias_has_the_source_of_the_other(alias: str, lines: str, source: ob
     [
         ("postgres://u:$B@h/x", "postgres://u:${B}@h/x"),
         ('"postgres://u:${B}@h/$OTHER"', "postgres://u:${B}@h/${OTHER}"),
-        ("$U:$B", "me:${B}:${B}"),
+        ("$U:$B", "${U_PART}${B}:${B}"),
         ("a$", None),
         ("$A/x", None),
         ("'$B/x'", None),
@@ -81,7 +81,8 @@ def test_a_text_with_others_in_it(value: str, text: str | None) -> None:
         ("$(get $PLAIN)", "get $PLAIN"),
         ("$(get ${X:-1})", "get $${X:-1}"),
         ("postgres://u:$(get $B)@$E", 'printf %s "postgres://u:$(get "$(op read op://x/y)")@$OTHER"'),
-        ("x-$(get $B)-$FAR", 'printf %s "x-$(get "$(op read op://x/y)")-$${FAR:?}"'),
+        ("$(get $B)-$FAR", 'printf %s "$(get "$(op read op://x/y)")-$${FAR:?}"'),
+        ("p.ss-$(get $B)", None),
         ("$(get '$B')", None),
         ("$(get $J)", None),
         ("$(get `x`)", None),
@@ -107,7 +108,7 @@ def test_a_command_with_others_in_it_needs_a_shell(value: str, script: str | Non
 def test_lines_in_a_circle_have_an_end() -> None:
     """One of them has to be set."""
     found = sources_of({"A": "$B", "B": "$C/x", "C": "${A}"})
-    assert found.composed["B"] == "${C}/x"
+    assert found.composed["B"] == "${C}${B_PART}"
     assert sources_of({"A": "$B", "B": "$A"}).declared["A"] == {"env": "A"}
 
 
@@ -116,12 +117,17 @@ def test_lines_in_a_circle_have_an_end() -> None:
     [
         ("postgres://u:$T@db.example.com/shop", "postgres://u:${T}@db.example.com/shop"),
         ("postgres://u:pw@db/$T", "postgres://u:${A_PART}@db/${T}"),
-        ("https://x.test/?token=abc&y=$T", "https://x.test/?token=${A_PART}&y=${T}"),
-        ("https://x.test/?token=$T", "https://x.test/?token=${T}"),
-        ("x-access-token:$T", "x-access-token:${T}"),
+        ("https://x.test/?token=abc&y=$T", "https://${A_PART}${T}"),
+        ("https://x.test/?token=$T", "https://${A_PART}${T}"),
+        ("x-access-token:$T", "${A_PART}${T}"),
         ("prefix12345$T/suffix12345", "${A_PART_1}${T}${A_PART_2}"),
-        ("https://$T@o12345.ingest.sentry.io/1", "https://${T}@o12345.ingest.sentry.io/1"),
-        ("https://x/abcdefghij0123456789abc/$T", "https://x/${A_PART}/${T}"),
+        ("https://$T@o12345.ingest.sentry.io/1", "https://${T}${A_PART}"),
+        ("https://x/abcdefghij0123456789abc/$T", "https://${A_PART}${T}"),
+        ("p@ss-w0rd-$T", "${A_PART}${T}"),
+        ("https://hooks.slack.com/services/T0AB/B0CD/XyzAbcdefghijk/$T", "https://${A_PART}${T}"),
+        ("postgres://u:p@s/s-$T@db:5432,b/shop", "postgres://u:${A_PART}${T}@db:5432,b/shop"),
+        ("postgres://u:hun/ter2:$T", "${A_PART}${T}"),
+        ("mysql2://u:$T@db/x?sslkey=hunter", "mysql2://u:${T}@db/x${A_PART}"),
     ],
 )
 def test_a_text_that_is_secret_in_part(text: str, composed: str) -> None:
@@ -175,20 +181,18 @@ def test_a_text_for_the_build_is_printed_by_a_command(tmp_path: Path) -> None:
     """A build has secrets by their names; one that is secret in part is a line of .env, which the row has."""
     files = {
         "config/deploy.yml": f"{HEAD}builder: {{arch: amd64, secrets: [GEMS, PIP, NONE]}}\n",
-        ".kamal/secrets": "T=$(echo t)\nGEMS=x:$T/$U\nPIP=https://u:hunter2@x/$T\n",
+        ".kamal/secrets": "T=$(echo t)\nGEMS=$T:$U\nPIP=https://u:hunter2@x/$T\n",
     }
     _, report = taken(tmp_path, "config/deploy.yml", files)
     row = words(report, "builder.secrets")
-    assert row.startswith(
-        "set NONE, write `PIP=https://u:${PIP_PART}@x/${T}` into .env, and write PIP, NONE as"
-    )
+    assert row.startswith("set NONE, write `PIP=https://${PIP_PART}${T}` into .env, and write PIP, NONE as")
     assert words(report, ".kamal/secrets: GEMS") == "secrets.GEMS: a command that prints it, for the build"
     secrets = load_secrets(ProjectFiles(tmp_path / "ftl.yaml", read_variables(tmp_path, os.environ)))
     with pytest.raises(FtlError, match="U: parameter not set"):
         secrets.fetch_all([secrets.declared["GEMS"]])
     (tmp_path / ".env").write_text("U=u\n")
     secrets = load_secrets(ProjectFiles(tmp_path / "ftl.yaml", read_variables(tmp_path, os.environ)))
-    assert secrets.fetch_all([secrets.declared["GEMS"]]) == {"GEMS": "x:t/u"}
+    assert secrets.fetch_all([secrets.declared["GEMS"]]) == {"GEMS": "t:u"}
 
 
 def test_a_secret_of_the_registry_alone_is_not_declared(tmp_path: Path) -> None:

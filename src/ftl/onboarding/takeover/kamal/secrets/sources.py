@@ -22,10 +22,15 @@ if TYPE_CHECKING:
 
 _INNER = re.compile(r"\$\([^()]*\)")
 _KAMAL = re.compile(r"\$\(\s*kamal\b")
-_USER = re.compile(r"(?<=://)([^/\s:@]*:)([^/\s@\0]+)(?=@)")
-_QUERY = re.compile(r"([?&;][^=&\s]*(?:token|key|secret|passw|pwd)[^=&\s]*=)([^&\s\0]+)", re.IGNORECASE)
-_RANDOM = re.compile(r"()((?=[A-Za-z+=]*\d)(?=[\d+=]*[A-Za-z])[A-Za-z0-9+=]{20,})")
-_WORD = re.compile(r"()([^\0]*[A-Za-z0-9]{8,}[^\0]*)")
+_HOST = r"[\w.\0-]*(?::[\d\0]+)?"
+_DATABASE = re.compile(
+    r"((?:postgres(?:ql)?|postgis|mysql2?|mariadb|trilogy|rediss?|valkeys?|mongodb|amqps?|memcached?)(?:\+\w+)?://)"
+    rf"(?:([^:@/?#\s]*)(:?)(.*)@)?({_HOST}(?:,{_HOST})*(?:/[\w.\0-]*)?)((?:[?#].*)?)",
+    re.IGNORECASE,
+)
+"""Scheme, user, colon, password, host with port and database, and the rest of a database's URL."""
+
+_SCHEME = re.compile(r"(?:https?|wss?|smtps?|ssh|git|s?ftp|ldaps?)://|")
 _VARIABLE, _HIDDEN = "\0", "\1"
 
 
@@ -196,10 +201,21 @@ class _Lines:
 
 
 def _hidden(plain: str) -> str:
-    """A text without its variables, in which a character stands for each part that may be secret."""
-    for pattern in (_USER, _QUERY, _RANDOM, *(() if "://" in plain else (_WORD,))):
-        plain = pattern.sub(rf"\g<1>{_HIDDEN}", plain)
-    return plain
+    """A text without its variables, in which a character stands for each part that may be secret.
+
+    Whatever is written there may be: the path of a web hook is. Only what a database's URL says besides is none.
+    """
+    if (url := _DATABASE.fullmatch(plain)) and (url[3] or not url[4]):
+        login = f"{url[2] or ''}{url[3] or ''}{_parts(url[4])}@" if url[2] is not None else ""
+        return f"{url[1]}{login}{url[5]}{_parts(url[6])}"
+    scheme = _SCHEME.match(plain)
+    begin = scheme.end() if scheme else 0
+    return plain[:begin] + _parts(plain[begin:])
+
+
+def _parts(text: str) -> str:
+    """A character for each piece between variables, but for a separator."""
+    return re.sub(r"[^\0]*[^\W_][^\0]*|[^\0]{4,}", _HIDDEN, text)
 
 
 def _written(words: list[str]) -> str | list[str]:
