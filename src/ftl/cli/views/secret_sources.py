@@ -18,15 +18,14 @@ if TYPE_CHECKING:
 
     from ftl.config.models.project import Secret
 
-_VAULTS = frozenset(
-    """
+_NAMES = """
     op doppler aws gcloud az vault bao bw bws lpass pass gopass passbolt keepassxc-cli infisical akeyless
     security secret-tool kubectl consul sops age chamber rbw dcli
-    """.split()
-)
+"""
+_VAULTS = frozenset(_NAMES.split())
 """Programs whose words say which secret it is, behind a word that reads one."""
 
-_READING = frozenset("read get show access get-secret-value get-parameter get-parameters".split())
+_READING = frozenset({"read", "get", "show", "access", "get-secret-value", "get-parameter", "get-parameters"})
 _OWN_READING = {
     "sops": frozenset({"-d", "--decrypt", "decrypt"}),
     "age": frozenset({"-d", "--decrypt"}),
@@ -34,7 +33,9 @@ _OWN_READING = {
     "security": frozenset({"find-generic-password", "find-internet-password"}),
     "gopass": frozenset({"cat"}),
 }
-_GROUPS = frozenset("secrets secret secretsmanager ssm kv item keyvault versions parameters".split())
+_GROUPS = frozenset(
+    {"secrets", "secret", "secretsmanager", "ssm", "kv", "item", "keyvault", "versions", "parameters"}
+)
 """Words before the one that reads; behind any other (login, unlock, auth) nothing is shown."""
 
 _CREDENTIAL = re.compile(r"secret|token|pass|key|user|header|data|auth|cred|session|login", re.I)

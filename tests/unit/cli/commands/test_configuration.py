@@ -265,7 +265,9 @@ def test_production_is_ftl_yaml_itself(
     assert staging([*options, "validate"]).code == 0
 
 
-@pytest.mark.parametrize(("name", "other"), [("production", "prod"), ("prod", "production"), ("prod", "live")])
+@pytest.mark.parametrize(
+    ("name", "other"), [("production", "prod"), ("prod", "production"), ("prod", "live")]
+)
 def test_production_by_another_name_is_not_ftl_yaml(staging: Cli, name: str, other: str) -> None:
     """Without -e the command would go to the server of ftl.yaml, which is not that of ftl.prod.yaml."""
     Path(f"ftl.{other}.yaml").write_text("protected: true\n")
