@@ -89,7 +89,7 @@ class NestedLoops:
         self._stopped = False
 
     async def follow(self, work: Coroutine[Any, Any, T]) -> T:
-        """Do the work of a loop until `stop`, at whatever moment it comes; after it, none of the work."""
+        """Do the work of a loop until `stop`, at whatever moment it comes; none after it."""
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         assert task is not None
         with self._lock:  # a loop that is stopped is not yet closed
