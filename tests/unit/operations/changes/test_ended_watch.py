@@ -9,8 +9,10 @@ import pytest
 
 from ftl.config.models.project import Route
 from ftl.deploy.plan.leftovers import leftovers
+from ftl.deploy.plan.model import Stage
 from ftl.deploy.plan.planner import PlanInputs, make_plan
 from ftl.deploy.plan.steps.containers import StopAndRemove
+from ftl.deploy.plan.steps.jobs import JobSwitch, SwitchJobs
 from ftl.deploy.plan.steps.proxy import ApplySite, Drain
 from ftl.deploy.plan.tracks.ended_watch import with_ended_watch
 from ftl.deploy.request import NewRelease, PlanRequest
@@ -111,6 +113,15 @@ def test_a_deploy_that_drops_the_routes_of_before_ends_the_watch() -> None:
         plan = with_ended_watch(made, only, observed)
         assert "this ends the watch of r2" in plan.notes[0]
         assert removed(plan) >= KEPT
+
+
+def test_a_later_change_of_jobs_ends_the_watch() -> None:
+    """The server would write the crontab of before over its lines."""
+    observed = watching()
+    step = SwitchJobs((JobSwitch("shop.job.docs", "shop.job.docs.new-r3"),))
+    made = plan_stop(replace(REQUEST, services=("docs",)), ME, observed)
+    made = replace(made, stages=(Stage("jobs", ((step,),)),))
+    assert removed(with_ended_watch(made, PAIR, observed)) == KEPT
 
 
 def test_maintenance_leaves_the_watch_and_the_routes_of_before() -> None:

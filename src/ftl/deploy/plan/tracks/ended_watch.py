@@ -12,6 +12,7 @@ from ftl.deploy.observe.state import release_of
 from ftl.deploy.plan.model import Stage
 from ftl.deploy.plan.steps.base import refs
 from ftl.deploy.plan.steps.containers import RestartContainers, StartContainers, StopAndRemove, StopContainers
+from ftl.deploy.plan.steps.jobs import SwitchJobs
 from ftl.deploy.plan.steps.proxy import ApplySite, Drain, Switch
 from ftl.deploy.plan.tracks.cleanup import DRAIN_SECONDS, STOP_SECONDS
 from ftl.engine import labels
@@ -51,8 +52,9 @@ def running_watch(observed: Observed) -> ReleaseWatch | None:
 def with_ended_watch(plan: Plan, project: Project, observed: Observed) -> Plan:
     """Add a note, and remove a running watch's containers, where a plan ends it. Pure.
 
-    It does where it switches a service that is watched, stops one of its containers, old or new, or drops the routes of
-    the previous release. A plan that removes the whole project says enough. The project is as the operation leaves it.
+    It does where it switches a service that is watched, stops one of its containers, old or new, drops the routes of the
+    previous release, or changes jobs, whose crontab the server would write over.
+    A plan that removes the whole project says enough. The project is as the operation leaves it.
     """
     watch = running_watch(observed)
     if watch is None or observed.is_cluster:
@@ -100,6 +102,7 @@ def _ends(plan: Plan, services: Set[str], observed: Observed, kept: Sequence[Con
     both = stored.transition if stored is not None else None
     return any(
         (isinstance(step, ApplySite) and both is not None and step.site.transition != both)
+        or isinstance(step, SwitchJobs)
         or (isinstance(step, Switch) and not services.isdisjoint(step.aliases))
         or (
             isinstance(step, (StopAndRemove, StopContainers))

@@ -10,6 +10,7 @@ from ftl.deploy.plan.exclusive import stopped_before
 from ftl.deploy.plan.steps.base import ContainerRef
 from ftl.deploy.plan.steps.watch import WatchedJob, WatchedRoutes, WatchedService, WatchRelease
 from ftl.deploy.plan.tracks.jobs import lines_after, lines_before, new_job_name
+from ftl.deploy.plan.tracks.notifications import told_lines
 from ftl.deploy.replicas import alias_of
 from ftl.errors import UsageError
 from ftl.proxy.site import Site
@@ -116,6 +117,8 @@ def refuse_unwatchable(diff: Diff) -> None:
 def _reasons(diff: Diff) -> Iterator[str]:
     if diff.observed.is_cluster:
         yield "one server cannot switch the proxies of the others"
+    before = diff.observed.site
+    reached = {name.service for name in before.internal} if before is not None else set()
     for change in diff.starting:
         service = change.service
         if not change.current:
@@ -124,6 +127,8 @@ def _reasons(diff: Diff) -> Iterator[str]:
             yield f"{change.name} stops its old containers first (`recreate` or `forwards`)"
         elif service.protocol == "tcp":
             yield f"connections to {change.name} do not go through the proxy (`protocol: tcp`)"
+        elif bool(service.proxied_port) != (change.name in reached):
+            yield f"{change.name} is reached in another way (its port or protocol)"
         elif not _old_alias(diff, change):
             yield f"{change.name} gets no requests at the moment"
     for dependency in diff.dependencies:
@@ -134,10 +139,23 @@ def _reasons(diff: Diff) -> Iterator[str]:
         yield f"{removed.name} is removed"
     if settings := _changed_settings(diff):
         yield f"settings of the proxy change ({', '.join(settings)})"
+    if _told_of_changes(diff):
+        yield "what the server sends messages about changes with its hosts or jobs (`notify`)"
     if stopped_before(diff):
         yield "containers on the same data must stop first"
     if not any(change.service.proxied_port for change in diff.starting):
         yield "none of its services gets requests through the proxy"
+
+
+def _told_of_changes(diff: Diff) -> bool:
+    """Whether the server hears of other hosts or jobs, which the script does not take back."""
+    if _routes(diff) is None and lines_before(diff.jobs) == lines_after(diff.jobs):
+        return False
+    return any(_subjects(server.notify) != _subjects(lines) for server, lines in told_lines(diff))
+
+
+def _subjects(lines: bytes) -> set[bytes]:
+    return {line for line in lines.splitlines() if line.startswith((b"host ", b"job "))}
 
 
 def _changed_settings(diff: Diff) -> list[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ftl.config.models.project import Dependency, Job, Route
+from ftl.config.models.project import Dependency, Job, Route, Service
 from ftl.config.models.proxy import Proxy
 from ftl.deploy.plan.planner import PlanInputs, make_plan
 from ftl.deploy.plan.steps.base import ContainerRef
@@ -127,6 +127,20 @@ def test_what_the_server_could_not_take_back_is_refused(asked: Project, reason: 
     observed = replace(observed, containers=(*observed.containers, *redis))
     with pytest.raises(UsageError, match=reason):
         watched(asked, observed)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (service("api"), service("api", port=None, routes=())),
+        (service("api", port=None, routes=()), service("api")),
+    ],
+    ids=["lost", "new"],
+)
+def test_a_service_that_is_reached_in_another_way_is_refused(before: Service, after: Service) -> None:
+    """The script would treat its old containers as those of the new kind."""
+    with pytest.raises(UsageError, match="api is reached in another way"):
+        watched(project(WEB, after), deployed(project(WEB, before)))
 
 
 def test_a_dependency_that_is_added_stays() -> None:
