@@ -52,8 +52,8 @@ def running_watch(observed: Observed) -> ReleaseWatch | None:
 def with_ended_watch(plan: Plan, project: Project, observed: Observed) -> Plan:
     """Add a note, and remove a running watch's containers, where a plan ends it. Pure.
 
-    It does where it switches a service that is watched, stops one of its containers, old or new, drops the routes of the
-    previous release, or changes jobs, whose crontab the server would write over.
+    It does where it switches a service that is watched, stops one of its containers, old or new, drops the routes of
+    the previous release, or changes jobs, whose crontab the server would write over.
     A plan that removes the whole project says enough. The project is as the operation leaves it.
     """
     watch = running_watch(observed)
