@@ -85,6 +85,7 @@ class WatchScript:
         report: Beginning of the JSON object to which it adds how it ended.
         routes: Set where routes change.
         crontab: Lines of the crontab before the release, where they change.
+        also: Services that keep their containers, and whose failed requests count: their routes may change.
     """
 
     project: str
@@ -99,6 +100,7 @@ class WatchScript:
     containers: tuple[ServiceContainers | JobContainers, ...]
     routes: PreparedRoutes | None = None
     crontab: Sequence[CronLine] | None = None
+    also: Sequence[str] = ()
 
     def arguments(self) -> tuple[str, ...]:
         """Its arguments, in the order of its first lines."""
@@ -130,6 +132,7 @@ class WatchScript:
     def _more_lines(self) -> Iterator[str]:
         if self.routes is not None:
             yield f"base {self.routes.base}"
+            yield from (f"also {name}" for name in self.also)
             yield f"routes back {b64encode(self.routes.back).decode()}"
             yield f"routes on {b64encode(self.routes.on).decode()}"
         if self.crontab is not None:

@@ -132,6 +132,7 @@ class ProxyControl:
     async def prepare_routes(self, back: Site, on: Site) -> PreparedRoutes:
         """Prepare configurations with a project's site `back`, and with `on`, for the server."""
         state = await self._state()
+        self._check(state, state.sites.values())
         return prepare_routes(state.config, state.sites, back, on)
 
     async def switch(self, project: str, live: Mapping[str, str]) -> None:

@@ -10,7 +10,7 @@
 # then lines "service NAME OLD-ALIAS NEW-ALIAS", "old ID", "idle ID" (an old container that does not run meanwhile), "new ID",
 # "job NEW-ID NEW-NAME OLD-ID NAME" ("- -" in place of a container that there is not); where the crontab changes, "crontab", and for
 # each line of the release before "cron FIELDS|FIELDS|NAME" (crontab.sh); where routes change, "base DIGEST" of the proxy's
-# configuration, and "routes back ARCHIVE" and "routes on ARCHIVE" with the next one (base64) if the release is taken back or stays.
+# configuration, "also NAME" for each other service with routes, and "routes back ARCHIVE" and "routes on ARCHIVE" with the next one (base64) if the release is taken back or stays.
 # stdout: "watching", once it runs, or "failed REASON".
 # Nothing has to be told when another operation takes over: it has the lock while it acts, and afterwards the live files
 # or the old containers are others, which ends the watch.
@@ -37,6 +37,7 @@ while read -r kind first second third fourth; do
     cron) cron="$cron$first $second $third $fourth
 " ;;
     base) base=$first ;;
+    also) names="$names $first" ;;
     routes) if [ "$first" = back ]; then routes_back=$second; else routes_on=$second; fi ;;
     esac
 done
@@ -298,8 +299,11 @@ watch() {
         sleep 5
         look || continue
         if [ -n "$ended" ]; then
-            report ended "$ended"
-            exit
+            # A deploy that fails puts back what it has changed: only what stays when it is over counts.
+            take_deploy_lock "$key" "$holder" || continue
+            look && [ -n "$ended" ] && report ended "$ended" && exit
+            close_lock 5
+            continue
         fi
         if [ -n "$finding" ]; then found=$((found + 1)); else found=0; fi
         # One bad look may be the last requests of a moment that is over.

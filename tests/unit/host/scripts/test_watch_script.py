@@ -365,3 +365,25 @@ def test_without_the_routes_of_before_there_is_no_way_back(server: Server) -> No
     result = server.watch(then=lambda: server.set(figures=BAD, both="07he5  -\n"), watched=CHANGED)
     assert (result["outcome"], result["reason"]) == ("ended", "another operation has changed the routes")
     assert server.calls == []
+
+
+def test_a_deploy_in_the_middle_that_fails_does_not_end_it(server: Server) -> None:
+    """It has dropped the routes of before, and its undo brings them back while it has the lock."""
+
+    def then() -> None:
+        with has(str(server.home), "keep_lock", "bob@there", "/run/docker.sock"):
+            server.set(both="07he5  -\n", figures=BAD)
+            (server.home / "paused").unlink()
+            time.sleep(1)
+            server.set(both="d16e57  -\n", paused="")
+
+    assert server.watch(then=then, watched=CHANGED)["outcome"] == "switched_back"
+
+
+def test_errors_on_new_routes_of_other_services_count(server: Server) -> None:
+    """A route of a service that keeps its containers may change with the release."""
+    result = server.watch(
+        then=lambda: server.set(figures="30\nadmin 1 3 90\n"), watched=replace(CHANGED, also=("admin",))
+    )
+    assert result["outcome"] == "switched_back"
+    assert str(result["reason"]).startswith("admin answered 90 of 90")

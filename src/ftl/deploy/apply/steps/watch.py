@@ -39,6 +39,7 @@ async def watch_release(context: DeployContext, step: WatchRelease) -> None:
         containers=tuple(_containers(context, step)),
         routes=await _prepared(context, step),
         crontab=step.crontab,
+        also=_also(step),
     )
     await start_watch(context.machine, script)
 
@@ -46,6 +47,12 @@ async def watch_release(context: DeployContext, step: WatchRelease) -> None:
 async def _prepared(context: DeployContext, step: WatchRelease) -> PreparedRoutes | None:
     routes = step.routes
     return None if routes is None else await context.proxy.prepare_routes(routes.before, routes.after)
+
+
+def _also(step: WatchRelease) -> tuple[str, ...]:
+    """Services of the new routes that keep their containers."""
+    routed = {route.service for route in step.routes.after.routes} if step.routes is not None else set()
+    return tuple(sorted(routed - {service.name for service in step.services}))
 
 
 def _containers(context: DeployContext, step: WatchRelease) -> Iterator[ServiceContainers | JobContainers]:
