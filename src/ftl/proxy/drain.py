@@ -45,8 +45,8 @@ async def wait_drained(
     `service` whenever it changes; `switched_ago` are the seconds since the switch.
 
     Returns:
-        Requests still in flight at the end, by address; empty when all have finished. A proxy that does not answer
-        counts as busy.
+        Requests still in flight at the end, by address; empty when all have finished, and where the proxy never
+        said. One that does not answer is waited for as if it were busy.
     """
     hosts = {_host(address) for address in addresses}
     clock = asyncio.get_running_loop().time

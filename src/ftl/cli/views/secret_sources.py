@@ -141,14 +141,18 @@ def _program(word: str) -> str:
 
 
 def _of_other(words: Sequence[str]) -> Iterator[str]:
-    """The addresses among the words of any program; none that is the value of an option."""
+    """The addresses among the words of any program, without their paths; none that is the value of an option."""
     before = ""
     for word in words:
         if _FOR_SHELL.search(word.partition("?")[0]):
             yield _HIDDEN
             return
-        is_address = "://" in word or word.startswith("arn:")
-        yield _clean(word) if is_address and not before.startswith("-") else _HIDDEN
+        address = None if before.startswith("-") else _ADDRESS.fullmatch(word)
+        if address:
+            host, slash, _ = address[2].partition("/")
+            yield f"{address[1]}{host}{slash and f'/{_HIDDEN}'}"
+        else:
+            yield word if word.startswith("arn:") and not before.startswith("-") else _HIDDEN
         before = word
 
 

@@ -10,7 +10,8 @@
 # then lines "service NAME OLD-ALIAS NEW-ALIAS", "old ID", "idle ID" (an old container that does not run meanwhile), "new ID",
 # "job NEW-ID NEW-NAME OLD-ID NAME" ("- -" in place of a container that there is not); where the crontab changes, "crontab", and for
 # each line of the release before "cron FIELDS|FIELDS|NAME" (crontab.sh); where routes change, "base DIGEST" of the proxy's
-# configuration, "also NAME" for each other service with routes, and "routes back ARCHIVE" and "routes on ARCHIVE" with the next one (base64) if the release is taken back or stays.
+# configuration, "also NAME" for each other service with routes, and "routes back ARCHIVE" and "routes on ARCHIVE" with the next
+# one (base64) if the release is taken back or stays.
 # stdout: "watching", once it runs, or "failed REASON".
 # Nothing has to be told when another operation takes over: it has the lock while it acts, and afterwards the live files
 # or the old containers are others, which ends the watch.
@@ -301,7 +302,10 @@ watch() {
         if [ -n "$ended" ]; then
             # A deploy that fails puts back what it has changed: only what stays when it is over counts.
             take_deploy_lock "$key" "$holder" || continue
-            look && [ -n "$ended" ] && report ended "$ended" && exit
+            if look && [ -n "$ended" ]; then
+                report ended "$ended"
+                exit
+            fi
             close_lock 5
             continue
         fi

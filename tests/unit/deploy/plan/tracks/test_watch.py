@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ftl.config.models.notification import Notification
 from ftl.config.models.project import Dependency, Job, Route, Service
 from ftl.config.models.proxy import Proxy
 from ftl.deploy.plan.planner import PlanInputs, make_plan
@@ -141,6 +142,17 @@ def test_a_service_that_is_reached_in_another_way_is_refused(before: Service, af
     """The script would treat its old containers as those of the new kind."""
     with pytest.raises(UsageError, match="api is reached in another way"):
         watched(project(WEB, after), deployed(project(WEB, before)))
+
+
+def test_messages_about_other_hosts_are_refused() -> None:
+    """The script does not take back what the server is told: it would look for a certificate that nothing renews."""
+    hook = (Notification(url="https://hooks.example.com/x"),)
+    asked = project(replace(WEB, routes=(Route(path="/", host="new.example.com"),)), notify=hook)
+    before = deployed(project(WEB, notify=hook))
+    told = b"server host\nhost shop.example.com\n"
+    with pytest.raises(UsageError, match="what the server sends messages about changes"):
+        watched(asked, replace(before, notify=told))
+    assert "WatchRelease" in kinds(watched(replace(asked, notify=()), before))
 
 
 def test_a_dependency_that_is_added_stays() -> None:

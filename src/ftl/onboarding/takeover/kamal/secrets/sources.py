@@ -30,6 +30,7 @@ _DATABASE = re.compile(
 )
 """Scheme, user, colon, password, host with port and database, and the rest of a database's URL."""
 
+_REDIS = re.compile(r"(?:redis|valkey)", re.IGNORECASE)
 _SCHEME = re.compile(r"(?:https?|wss?|smtps?|ssh|git|s?ftp|ldaps?)://|")
 _VARIABLE, _HIDDEN = "\0", "\1"
 
@@ -206,7 +207,9 @@ def _hidden(plain: str) -> str:
     Whatever is written there may be: the path of a web hook is. Only what a database's URL says besides is none.
     """
     if (url := _DATABASE.fullmatch(plain)) and (url[3] or not url[4]):
-        login = f"{url[2] or ''}{url[3] or ''}{_parts(url[4])}@" if url[2] is not None else ""
+        # Alone before the host stands a password in Redis' URLs as many write them.
+        user = _parts(url[2] or "") if _REDIS.match(plain) and not url[3] else url[2] or ""
+        login = f"{user}{url[3] or ''}{_parts(url[4])}@" if url[2] is not None else ""
         return f"{url[1]}{login}{url[5]}{_parts(url[6])}"
     scheme = _SCHEME.match(plain)
     begin = scheme.end() if scheme else 0
